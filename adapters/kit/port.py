@@ -21,9 +21,10 @@ from normalizer.recipient import Recipient
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant's account at a provider, ready for use. `credentials` is the adapter's own struct, decoded from
-    the vault. `webhook_url` is where this provider must post for this connection; empty: no webhooks.
-    `webhook_keys` are all live inbound keys. `max_document_bytes` 0: the adapter's own limit."""
+    """A tenant's account at a provider, ready for use. `credentials` is the adapter's own struct, decoded
+    from the vault. `webhook_url` is where this provider must post for this connection; empty: no webhooks.
+    `webhook_keys` are all live inbound keys. `max_document_bytes` 0: the adapter's own limit.
+    """
 
     id: str
     tenant_id: str
@@ -36,7 +37,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     """What the executor puts on requests and caches per connection, single-flight, until shortly before
-    `expires_at`. `api_base` ends without a slash; relative paths are appended to it."""
+    `expires_at`. `api_base` ends without a slash; relative paths are appended to it.
+    """
 
     token: Secret
     expires_at: datetime
@@ -95,7 +97,8 @@ class DecisionKind(StrEnum):
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What an error answer means, from the adapter's errors.toml. `code` is ours, e.g. "not_found",
-    "state_conflict", "validation", "permission", "quota"."""
+    "state_conflict", "validation", "permission", "quota".
+    """
 
     kind: DecisionKind
     code: str = ""
@@ -105,7 +108,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A post as it came in: exact bytes, header names lower case, several values of one name kept in order."""
+    """A post as it came in: exact bytes, header names lower case, repeated names kept in order."""
 
     method: str
     headers: tuple[tuple[str, str], ...]
@@ -131,7 +134,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between look-ups of one object that the provider tolerates, and calls per window as defaults
-    until its headers say better."""
+    until its headers say better.
+    """
 
     min_poll_interval_s: float
     calls_per_hour: int
@@ -157,7 +161,8 @@ class CredentialField(msgspec.Struct, frozen=True):
 class Adapter(Protocol):
     """One provider. Operations MUST be coroutines that only await `exchange`; they MUST call
     `exchange.learned(ref)` as soon as a create answered; they MUST NOT catch Interruption except to
-    translate a documented code. Mapping tables MUST be total."""
+    translate a documented code. Mapping tables MUST be total.
+    """
 
     name: str  # "docusign"; also the segment of the inbound path
     title: str  # "DocuSign"
@@ -190,7 +195,8 @@ class Adapter(Protocol):
 
     def check(self, connection: Connection, envelope: Envelope) -> Sequence[Degradation]:
         """Degradations that this envelope would get. Raises
-        UnsupportedFeature. Includes check_capabilities and the provider's own limits."""
+        UnsupportedFeature. Includes check_capabilities and the provider's own limits.
+        """
 
     async def authorize(self, exchange: Exchange, connection: Connection, now: datetime) -> Authorization: ...
 
