@@ -43,7 +43,8 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`path` is relative to the connection's API base (Authorization.api_base) unless it is an absolute URL,
     whose host must be one of the adapter's allowed hosts. `accept` are the statuses that count as an answer
     to this request; any other status goes through the adapter's error table. `save`: stream a successful
-    answer into the blob store instead of memory. `authorized` False for token requests."""
+    answer into the blob store instead of memory. `authorized` False for token requests.
+    """
 
     operation: str
     method: str
@@ -80,7 +81,8 @@ class ProviderResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 class Exchange(Protocol):
     """MUST send a request at most once unless its effect is NONE. MUST raise one of the Interruption kinds
-    (outcome.py) and nothing else when no acceptable answer came."""
+    (outcome.py) and nothing else when no acceptable answer came.
+    """
 
     async def __call__(self, request: ProviderRequest) -> ProviderResponse: ...
 

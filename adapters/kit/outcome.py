@@ -56,7 +56,7 @@ Failure = Rejected | NotSent | Throttled | AuthFailed | Unknown
 Outcome = Done[T] | Rejected | NotSent | Throttled | AuthFailed | Unknown
 
 
-class Interruption(Exception):  # noqa: N818 - it carries an outcome through an operation; it is not an error of ours
+class Interruption(Exception):
     """Ends an operation early with an outcome. Raised by an Exchange, caught by the executor only."""
 
     def __init__(self, outcome: Failure) -> None:
