@@ -38,6 +38,29 @@ class Database:
         self._pool = pool
 
     @classmethod
+    def on_demand(
+        cls,
+        url: Secret,
+        *,
+        pool_size: int = 10,
+        application_name: str = "countersign",
+        acquire_timeout_s: float = 10.0,
+        connect_timeout_s: float = 10.0,
+        statement_timeout_s: float = 30.0,
+    ) -> Self:
+        """Opens nothing yet: the first statement does. Raises ConfigError for a URL that cannot be read."""
+        return cls(
+            Pool(
+                url,
+                size=pool_size,
+                application_name=application_name,
+                acquire_timeout_s=acquire_timeout_s,
+                connect_timeout_s=connect_timeout_s,
+                statement_timeout_s=statement_timeout_s,
+            )
+        )
+
+    @classmethod
     async def connect(
         cls,
         url: Secret,
@@ -52,20 +75,20 @@ class Database:
 
         Raises ConfigError for a URL, password or database that is wrong, StoreUnavailable without an answer.
         """
-        pool = Pool(
+        database = cls.on_demand(
             url,
-            size=pool_size,
+            pool_size=pool_size,
             application_name=application_name,
             acquire_timeout_s=acquire_timeout_s,
             connect_timeout_s=connect_timeout_s,
             statement_timeout_s=statement_timeout_s,
         )
         try:
-            pool.release(await pool.acquire())
+            await database.fetchval("SELECT 1")
         except BaseException:
-            await pool.close()
+            await database.close()
             raise
-        return cls(pool)
+        return database
 
     async def close(self) -> None:
         await self._pool.close()

@@ -4,8 +4,8 @@ Every public call is counted (`Tally`), so that tests and benchmarks can say how
 trips a use case costs; the one-off PREPARE of a text on a connection is not counted. A connection that is
 lost, refused or out of room raises `StoreUnavailable` instead of a driver's or an operating system's error.
 
-json and jsonb travel as text: no codec is installed beyond SQLAlchemy's own (bytes to str), so a jsonb column
-gives `str` on the driver connection and must be given `str`.
+json and jsonb travel as text in both directions, on this connection and in Core statements: a column gives
+and takes `str` (JSON text); msgspec decodes it where a struct is wanted.
 """
 
 from collections.abc import Iterable, Sequence

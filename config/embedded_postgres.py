@@ -21,11 +21,12 @@ from config.processes import end_leftover, free_port, spawn, stop, wait_until
 from config.roles import roles_script
 from config.secret import Secret
 
-_TEST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_TEST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "password_encryption=scram-sha-256",
+    "scram_iterations=64",  # the passwords are 256 random bits: stretching adds only time to each connection
     "max_connections=200",
     "shared_buffers=128MB",
     "max_wal_size=2GB",
@@ -207,7 +208,7 @@ def _as_user() -> tuple[str, ...]:
 
 
 def _fallback_user() -> int | None:
-    """nobody's uid when we are root and user namespaces are forbidden."""
+    """The uid of nobody when we are root and user namespaces are forbidden."""
     return _ordinary_user() if os.geteuid() == 0 and not _as_user() else None
 
 

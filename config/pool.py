@@ -73,6 +73,8 @@ class Pool:
             async_creator=self._connect,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
+            json_serializer=_json_text,
+            json_deserializer=_json_text,
         )
         event.listen(engine.sync_engine, "before_cursor_execute", self._count_core)
         event.listen(engine.sync_engine, "handle_error", _name_loss)
@@ -123,7 +125,7 @@ class Pool:
             OSError,
             TimeoutError,
         ) as error:
-            cause = getattr(error, "orig", None) or error
+            cause = getattr(error, "driver_exception", error)
             if isinstance(
                 cause, asyncpg.InvalidAuthorizationSpecificationError | asyncpg.InvalidCatalogNameError
             ):
@@ -218,12 +220,19 @@ class Pool:
 def _name_loss(context: ExceptionContext) -> None:
     """SQLAlchemy's hook: a lost store has the same name on Core's path as on the driver's."""
     error: BaseException | None = context.original_exception
-    while error is not None:
+    while isinstance(error, Exception):  # a cancellation stays one, though it costs the connection
         if isinstance(error, StoreUnavailable):
             raise error
         if is_store_loss(error) or context.is_disconnect:
             raise StoreUnavailable(f"PostgreSQL is not available ({type(error).__name__})") from error
         error = error.__cause__
+
+
+def _json_text(value: object) -> str:
+    """SQLAlchemy's hook, both ways: json and jsonb are text to us, whoever wants structs decodes them."""
+    if not isinstance(value, str):
+        raise TypeError(f"a json column takes JSON text, not {type(value).__name__}")
+    return value
 
 
 def _driver_dsn(url: Secret) -> str:

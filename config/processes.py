@@ -2,8 +2,8 @@
 
 Every child leads a session of its own (a Ctrl-C at the terminal reaches only the supervisor, which stops its
 children in order) and asks the kernel for a signal when its parent dies, so that even SIGKILL of the parent
-leaves nothing running. The kernel sends that signal when the parent THREAD ends: children must be started from
-the main thread. macOS has no such request: there the next start on the same folder ends what was left.
+leaves nothing running. The kernel sends that signal when the parent THREAD ends: children must be started
+from the main thread. macOS has no such request: there the next start on the same folder ends what was left.
 Must never signal a process that it cannot show to be ours: a pid file is believed only when the process's
 command line names our folder.
 """
@@ -72,7 +72,7 @@ def spawn(
 
 
 def stop(child: "subprocess.Popen[bytes]", *, ask: signal.Signals, within_s: float) -> int:
-    """Asks the child to stop, insists after `within_s`, then ends what is left of its group; the exit status."""
+    """Asks the child to stop, insists after `within_s`, ends what is left of its group; the exit status."""
     if child.poll() is None:
         child.send_signal(ask)
         try:
@@ -92,7 +92,7 @@ def end_group(leader: int) -> None:
 
 def command_line(pid: int) -> str:
     """The process's command line with spaces between words; empty when there is no such process."""
-    if sys.platform == "linux":
+    if _LIBC is not None:  # Linux; mypy would call the rest unreachable if it saw sys.platform
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:

@@ -1,0 +1,1 @@
+"""The database's schema and its history. Migrations run as the owner role; nothing here runs in a request."""

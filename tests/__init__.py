@@ -1,0 +1,1 @@
+"""The tests of Countersign: sentences as names, real servers below."""
