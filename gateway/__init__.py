@@ -1,0 +1,1 @@
+"""The application: HTTP edge, use cases, CLI, processes and migrations. Everything is wired together here."""

@@ -1,0 +1,1 @@
+"""Envelopes: one use case, one file, one public function."""

@@ -1,0 +1,1 @@
+"""Documents: what a PDF is made of, before anybody signs it."""

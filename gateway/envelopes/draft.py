@@ -1,0 +1,196 @@
+"""What a caller sends to make or change a draft, and the checks that need nothing but the input.
+
+Structs here are the API's own bodies: unknown attributes are refused, names are the field's words.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from normalizer.errors import Finding
+from normalizer.field import Anchor, FieldType
+from normalizer.recipient import AuthenticationLevel, AuthenticationMethod, Phone, Role
+
+Text100 = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Text200 = Annotated[str, msgspec.Meta(max_length=200)]
+_EMAIL = re.compile(r"[^@\s\x00-\x1f<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,250}[A-Za-z0-9])?\Z")
+MAX_DOCUMENTS = 40
+MAX_RECIPIENTS = 100
+MAX_FIELDS = 2000
+
+
+class FieldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place on a page, in points from the top left of the displayed page. `document` is the 1-based number
+    of the document in the envelope. Give `page`, `x` and `y`, or `anchor`.
+    """
+
+    type: FieldType
+    document: Annotated[int, msgspec.Meta(ge=1, le=MAX_DOCUMENTS)] = 1
+    page: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
+    x: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
+    y: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
+    width: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
+    height: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
+    anchor: Anchor | None = None
+    required: bool = True
+    read_only: bool = False
+    label: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    value: Annotated[str, msgspec.Meta(max_length=4000)] = ""
+    options: tuple[Text100, ...] = ()
+    group: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
+class RecipientInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Text100
+    email: Text200
+    role: Role = Role.SIGNER
+    routing_order: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    authentication: AuthenticationMethod = AuthenticationMethod.EMAIL
+    access_code: Annotated[str, msgspec.Meta(max_length=50)] = ""
+    phone: Phone | None = None
+    embedded: bool = False
+    host_name: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    host_email: Text200 = ""
+    template_role: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    note: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    language: Annotated[str, msgspec.Meta(max_length=35)] = ""
+    country: Annotated[str, msgspec.Meta(max_length=2)] = ""
+    fields: tuple[FieldInput, ...] = ()
+
+
+class DocumentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Either `document_id` of an upload, or `name` with `content_base64` for small files in one call."""
+
+    document_id: str = ""
+    name: Text200 = ""
+    content_base64: bytes = b""
+
+
+class RemindersInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    first_after_hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 180)]
+    every_hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 180)]
+
+
+class EnvelopeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new envelope. `send` False (the default) keeps it as a draft. `reference` is the caller's own key."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    documents: Annotated[tuple[DocumentInput, ...], msgspec.Meta(max_length=MAX_DOCUMENTS)] = ()
+    recipients: Annotated[tuple[RecipientInput, ...], msgspec.Meta(max_length=MAX_RECIPIENTS)] = ()
+    message: Annotated[str, msgspec.Meta(max_length=10000)] = ""
+    reference: Text200 = ""
+    document_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    authentication_level: AuthenticationLevel = AuthenticationLevel.EMAIL
+    expires_at: datetime | None = None
+    expiry_warn_days: Annotated[int, msgspec.Meta(ge=0, le=120)] = 0
+    reminders: RemindersInput | None = None
+    template_ref: Text200 = ""
+    language: Annotated[str, msgspec.Meta(max_length=35)] = ""
+    metadata: dict[str, str] = {}
+    send: bool = False
+
+
+class EnvelopeChange(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A draft's own attributes; what is left out stays."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    message: Annotated[str, msgspec.Meta(max_length=10000)] | msgspec.UnsetType = msgspec.UNSET
+    reference: Text200 | msgspec.UnsetType = msgspec.UNSET
+    document_type: Text200 | msgspec.UnsetType = msgspec.UNSET
+    authentication_level: AuthenticationLevel | msgspec.UnsetType = msgspec.UNSET
+    expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
+    expiry_warn_days: int | msgspec.UnsetType = msgspec.UNSET
+    reminders: RemindersInput | msgspec.UnsetType | None = msgspec.UNSET
+    template_ref: Text200 | msgspec.UnsetType = msgspec.UNSET
+    language: Text200 | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+def find_envelope_faults(draft: EnvelopeInput, now: datetime) -> tuple[Finding, ...]:
+    """Everything wrong with the input by itself, each with a JSON pointer; () when there is nothing."""
+    faults: list[Finding] = []
+    faults.extend(find_attribute_faults(draft.expires_at, draft.metadata, now))
+    for index, document in enumerate(draft.documents):
+        if bool(document.document_id) == bool(document.content_base64):
+            faults.append(
+                Finding(
+                    f"/documents/{index}",
+                    "A document needs either document_id or content_base64.",
+                    "Upload it first and give its document_id, or send name and content_base64.",
+                )
+            )
+        elif document.content_base64 and not document.name:
+            faults.append(Finding(f"/documents/{index}/name", "A document needs a name.", "Add a file name."))
+    placed = 0
+    for index, recipient in enumerate(draft.recipients):
+        where = f"/recipients/{index}"
+        faults.extend(find_recipient_faults(recipient, where))
+        placed += len(recipient.fields)
+        for number, field in enumerate(recipient.fields):
+            faults.extend(find_field_faults(field, recipient.role, f"{where}/fields/{number}"))
+            if field.document > len(draft.documents):
+                faults.append(
+                    Finding(
+                        f"{where}/fields/{number}/document",
+                        f"The envelope has no document {field.document}.",
+                        f"Use a number from 1 to {len(draft.documents)}.",
+                    )
+                )
+    if placed > MAX_FIELDS:
+        faults.append(Finding("/recipients", f"{placed} fields; at most {MAX_FIELDS} can be placed."))
+    return tuple(faults)
+
+
+def find_attribute_faults(
+    expires_at: datetime | None, metadata: dict[str, str], now: datetime
+) -> tuple[Finding, ...]:
+    faults = []
+    if expires_at is not None and expires_at.tzinfo is None:
+        faults.append(Finding("/expires_at", "The time has no offset.", "Write it with Z or an offset."))
+    elif expires_at is not None and expires_at <= now:
+        faults.append(Finding("/expires_at", "The time is past.", "Choose a time to come."))
+    if len(metadata) > 50 or any(len(key) > 100 or len(value) > 1000 for key, value in metadata.items()):
+        faults.append(Finding("/metadata", "At most 50 keys of 100 characters with values of 1,000."))
+    return tuple(faults)
+
+
+def find_recipient_faults(recipient: RecipientInput, where: str) -> tuple[Finding, ...]:
+    faults = []
+    if not is_email(recipient.email):
+        faults.append(Finding(f"{where}/email", "This is not an e-mail address.", "Write it as name@host."))
+    if recipient.authentication is AuthenticationMethod.ACCESS_CODE and not recipient.access_code:
+        faults.append(Finding(f"{where}/access_code", "Authentication by access code needs the code."))
+    if recipient.authentication in {AuthenticationMethod.SMS, AuthenticationMethod.PHONE_CALL}:
+        phone = recipient.phone
+        if phone is None or not (phone.country_code.isdecimal() and phone.number.isdecimal()):
+            faults.append(
+                Finding(f"{where}/phone", "Authentication by phone needs a number.", "Digits only, no plus.")
+            )
+    if recipient.role is Role.IN_PERSON and not (recipient.host_name and is_email(recipient.host_email)):
+        faults.append(Finding(f"{where}/host_name", "An in-person signer needs host_name and host_email."))
+    if any(ord(letter) < 32 for letter in recipient.name):
+        faults.append(Finding(f"{where}/name", "A name has no control characters."))
+    return tuple(faults)
+
+
+def find_field_faults(field: FieldInput, role: Role, where: str) -> tuple[Finding, ...]:
+    faults = []
+    if not role.signs and role is not Role.APPROVER and role is not Role.REVIEWER:
+        faults.append(Finding(where, f"A {role} recipient has no fields.", "Give the field to a signer."))
+    if field.anchor is None and field.page < 1:
+        faults.append(Finding(f"{where}/page", "A field needs a page or an anchor.", "Pages count from 1."))
+    if field.anchor is not None and not field.anchor.text:
+        faults.append(Finding(f"{where}/anchor/text", "An anchor needs a text."))
+    if field.type is FieldType.DROPDOWN and not field.options:
+        faults.append(Finding(f"{where}/options", "A dropdown needs options."))
+    if field.type is FieldType.RADIO and not field.group:
+        faults.append(Finding(f"{where}/group", "A radio button needs the name of its group."))
+    return tuple(faults)
+
+
+def is_email(text: str) -> bool:
+    return bool(_EMAIL.match(text)) and len(text) <= 200 and ".." not in text

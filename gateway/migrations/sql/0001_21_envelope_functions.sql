@@ -1,0 +1,162 @@
+-- The hot writes of an envelope as functions: one round trip each, whatever the number of rows.
+-- They run with the caller's rights, so row-level security holds inside them too.
+
+-- A whole new envelope from one JSON document; uploads among `attached` are taken into it.
+-- Returns the ids of attached documents that were not free (unknown, foreign or in another envelope).
+CREATE FUNCTION insert_envelope(envelope jsonb, recipients_in jsonb, documents_in jsonb, attached jsonb,
+                                fields_in jsonb) RETURNS uuid[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    tenant uuid := (envelope->>'tenant_id')::uuid;
+    own uuid := (envelope->>'id')::uuid;
+    missing uuid[];
+BEGIN
+    INSERT INTO envelopes (tenant_id, id, name, message, status, sender_id, sender_name, sender_email,
+        external_reference, document_type, authentication_level, language, template_ref, metadata,
+        reminder_first_hours, reminder_every_hours, expiration_date, expiry_warn_days, created_at, updated_at)
+    SELECT tenant, own, e.name, e.message, e.status, e.sender_id, e.sender_name, e.sender_email,
+        e.external_reference, e.document_type, e.authentication_level, e.language, e.template_ref, e.metadata,
+        e.reminder_first_hours, e.reminder_every_hours, e.expiration_date, e.expiry_warn_days,
+        e.created_at, e.created_at
+    FROM jsonb_populate_record(NULL::envelopes, envelope) e;
+
+    INSERT INTO documents (tenant_id, id, envelope_id, position, name, media_type, size_bytes, sha256, page_count,
+        pages, blob_key, source_media_type, source_sha256)
+    SELECT tenant, d.id, own, d.position, d.name, d.media_type, d.size_bytes, d.sha256, d.page_count, d.pages,
+        d.blob_key, d.source_media_type, d.source_sha256
+    FROM jsonb_populate_recordset(NULL::documents, documents_in) d;
+
+    WITH taken AS (
+        UPDATE documents SET envelope_id = own, position = (a.value->>'position')::int
+        FROM jsonb_array_elements(attached) a
+        WHERE documents.tenant_id = tenant AND documents.id = (a.value->>'id')::uuid
+          AND documents.envelope_id IS NULL
+        RETURNING documents.id
+    )
+    SELECT array_agg(wanted.id) INTO missing
+    FROM (SELECT (value->>'id')::uuid AS id FROM jsonb_array_elements(attached)) wanted
+    WHERE NOT EXISTS (SELECT 1 FROM taken WHERE taken.id = wanted.id);
+    IF missing IS NOT NULL THEN
+        RETURN missing;
+    END IF;
+
+    PERFORM insert_recipients(tenant, own, recipients_in);
+    PERFORM insert_fields(tenant, own, fields_in);
+    RETURN '{}';
+END $$;
+
+CREATE FUNCTION insert_recipients(tenant uuid, own uuid, recipients_in jsonb) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO recipients (tenant_id, id, envelope_id, position, name, email, role, routing_order,
+        authentication_method, access_code, phone_country_code, phone_number, embedded, host_name, host_email,
+        template_role, note, language, country)
+    SELECT tenant, r.id, own, r.position, r.name, r.email, r.role, r.routing_order, r.authentication_method,
+        r.access_code, r.phone_country_code, r.phone_number, r.embedded, r.host_name, r.host_email,
+        r.template_role, r.note, r.language, r.country
+    FROM jsonb_populate_recordset(NULL::recipients, recipients_in) r;
+$$;
+
+CREATE FUNCTION insert_fields(tenant uuid, own uuid, fields_in jsonb) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO document_fields (tenant_id, id, envelope_id, document_id, recipient_id, type, page_number, x, y,
+        width, height, anchor, required, read_only, label, value, options, group_name)
+    SELECT tenant, f.id, own, f.document_id, f.recipient_id, f.type, f.page_number, f.x, f.y, f.width, f.height,
+        f.anchor, f.required, f.read_only, f.label, f.value, f.options, f.group_name
+    FROM jsonb_populate_recordset(NULL::document_fields, fields_in) f;
+$$;
+
+-- The provider's id, written the moment it is known: by itself, outside any deadline.
+CREATE FUNCTION learn_provider_ref(tenant uuid, own uuid, epoch integer, ref text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE dispatch_attempts SET provider_ref = ref
+    WHERE tenant_id = tenant AND envelope_id = own AND dispatch_attempts.epoch = learn_provider_ref.epoch;
+    UPDATE envelopes SET provider_ref = ref, updated_at = clock_timestamp()
+    WHERE tenant_id = tenant AND id = own AND dispatch_epoch = epoch AND provider_ref IS NULL;
+END $$;
+
+GRANT EXECUTE ON FUNCTION insert_envelope, insert_recipients, insert_fields, learn_provider_ref
+    TO countersign_app, countersign_hub;
+
+-- An envelope with all that belongs to it as one JSON document; NULL when there is none. With `lock` the row
+-- is locked first and read by a later statement, so that what is read is what the lock holds still.
+CREATE FUNCTION load_envelope(tenant uuid, own uuid, lock boolean) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE found jsonb;
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    IF lock THEN
+        PERFORM 1 FROM envelopes WHERE tenant_id = tenant AND id = own FOR UPDATE;
+    END IF;
+    SELECT to_jsonb(e) || jsonb_build_object(
+        'recipients', COALESCE((
+            SELECT jsonb_agg(to_jsonb(r) || jsonb_build_object('access_code',
+                translate(encode(r.access_code, 'base64'), E'\n', '')) ORDER BY r.position)
+            FROM recipients r WHERE r.tenant_id = tenant AND r.envelope_id = own), '[]'),
+        'documents', COALESCE((
+            SELECT jsonb_agg(to_jsonb(d) ORDER BY d.position)
+            FROM documents d WHERE d.tenant_id = tenant AND d.envelope_id = own), '[]'),
+        'fields', COALESCE((
+            SELECT jsonb_agg(to_jsonb(f) ORDER BY f.document_id, f.page_number, f.y, f.x, f.id)
+            FROM document_fields f WHERE f.tenant_id = tenant AND f.envelope_id = own), '[]'))
+    INTO found FROM envelopes e WHERE e.tenant_id = tenant AND e.id = own;
+    RETURN found;
+END $$;
+
+-- A tenant's routing policy and its connections, without their secrets.
+CREATE FUNCTION load_routing(tenant uuid) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    RETURN jsonb_build_object(
+        'policy', (SELECT to_jsonb(p) FROM routing_policies p WHERE p.tenant_id = tenant),
+        'connections', COALESCE((
+            SELECT jsonb_agg(jsonb_build_object('id', c.id, 'provider', c.provider, 'label', c.label,
+                'version', c.version, 'max_document_bytes', c.max_document_bytes, 'active', c.active)
+                ORDER BY c.created_at, c.id)
+            FROM connections c WHERE c.tenant_id = tenant), '[]'));
+END $$;
+
+-- Marks an envelope as being handed to a provider, and opens the attempt's row.
+CREATE FUNCTION begin_dispatch(tenant uuid, own uuid, new_epoch integer, to_provider text, to_connection uuid,
+    to_version integer, dispatch_mode text, decision jsonb, losses jsonb, deadline_s double precision) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET status = 'processing', dispatch_state = 'creating', dispatch_epoch = new_epoch,
+        dispatch_deadline = clock_timestamp() + make_interval(secs => deadline_s),
+        provider = to_provider, connection_id = to_connection, connection_version = to_version,
+        provider_ref = NULL, routing = decision, degraded = losses, last_error = NULL,
+        lookups = 0, next_lookup_at = NULL, updated_at = clock_timestamp(), version = version + 1
+    WHERE tenant_id = tenant AND id = own;
+    INSERT INTO dispatch_attempts (tenant_id, envelope_id, epoch, provider, connection_id, mode)
+    VALUES (tenant, own, new_epoch, to_provider, to_connection, dispatch_mode);
+END $$;
+
+-- Ends the attempt: only the attempt that is still the current one may change the envelope (fencing).
+CREATE FUNCTION end_dispatch(tenant uuid, own uuid, of_epoch integer, outcome_in text, detail_in text,
+    new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE changed boolean;
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE dispatch_attempts SET outcome = outcome_in, detail = left(detail_in, 1000),
+        provider_ref = COALESCE(ref, provider_ref), ended_at = clock_timestamp()
+    WHERE tenant_id = tenant AND envelope_id = own AND epoch = of_epoch;
+    UPDATE envelopes SET status = new_status, dispatch_state = new_state,
+        provider_ref = CASE WHEN new_status = 'draft' THEN NULL ELSE COALESCE(ref, provider_ref) END,
+        provider_status = word, last_error = error_in,
+        next_lookup_at = CASE WHEN lookup_in_s IS NULL THEN NULL
+                              ELSE clock_timestamp() + make_interval(secs => lookup_in_s) END,
+        sent_at = CASE WHEN new_status = 'sent' AND sent_at IS NULL THEN clock_timestamp() ELSE sent_at END,
+        updated_at = clock_timestamp(), version = version + 1
+    WHERE tenant_id = tenant AND id = own AND dispatch_epoch = of_epoch
+      AND dispatch_state IN ('creating', 'unknown');
+    changed := FOUND;
+    RETURN changed;
+END $$;
+
+GRANT EXECUTE ON FUNCTION load_envelope, load_routing, begin_dispatch, end_dispatch
+    TO countersign_app, countersign_hub;

@@ -1,0 +1,52 @@
+"""What use cases need, built once by the composition root and passed on; and who is calling.
+
+Must never be reached through a global: a use case gets its Services as its first argument.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from adapters.kit.executor import Executor
+from adapters.kit.port import Adapter
+from config.blobs import Blobs
+from config.clock import Clock
+from config.database import Database
+from config.settings import Settings
+from config.vault import Vault
+from normalizer.events import Actor, Source
+from normalizer.ids import Ids
+from webhooks.record import Recorder
+
+SYSTEM_TENANT = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`database` is the app role, bound by row-level security; `hub` sees every tenant and is for sweeps,
+    the inbox, key look-up and administrators.
+    """
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    database: Database
+    hub: Database
+    vault: Vault
+    blobs: Blobs
+    recorder: Recorder
+    executor: Executor
+    adapters: Mapping[str, Adapter]
+    wake: Callable[[str], Awaitable[None]]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated call: whose data, which key, and which person acts through it."""
+
+    tenant_id: UUID
+    key_id: UUID
+    scopes: frozenset[str]
+    actor: Actor
+    source: Source
