@@ -1,0 +1,231 @@
+-- The audit ledger: hash chains that can only be appended to, by one function.
+-- Format: docs/ledger-format.md. Later migrations may add a new version of a function beside an old one;
+-- what a version hashes must never change, or old chains no longer verify.
+
+-- A head is the last link of its chain, kept so that an append locks one row and reads nothing else.
+-- Room is left on each page: a head's update then stays on its page and touches no index.
+CREATE TABLE ledger_heads (
+    tenant_id uuid NOT NULL,
+    chain_id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    hash bytea NOT NULL,
+    PRIMARY KEY (tenant_id, chain_id)
+) WITH (fillfactor = 70);
+
+-- Every column is in `body`, in the link, or computed from them; verification compares each one.
+-- The nil UUID is the system's tenant. `v` names the set of hash rules.
+CREATE TABLE ledger_entries (
+    tenant_id uuid NOT NULL,
+    chain_id text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    v smallint NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text COLLATE "C" NOT NULL,
+    resource_type text COLLATE "C" NOT NULL,
+    resource_id text COLLATE "C" NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    prev_hash bytea NOT NULL,
+    body_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (tenant_id, chain_id, seq)
+);
+-- Bodies are about 650 bytes and partly ciphertext: compressing them costs time and saves nothing.
+ALTER TABLE ledger_entries ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- One key per data subject and tenant, wrapped by the tenant's data key. Deleting the row erases what it
+-- sealed. The tag is a keyed hash: the table shows nobody's e-mail address.
+CREATE TABLE subject_keys (
+    tenant_id uuid NOT NULL,
+    tag bytea NOT NULL,
+    kid uuid NOT NULL,
+    wrapped bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, kid),
+    UNIQUE (tenant_id, tag)
+);
+SELECT guard_tenant_table('subject_keys', 'SELECT, INSERT');
+REVOKE UPDATE ON subject_keys FROM countersign_hub;
+
+-- Finds or makes keys in one round trip. VOLATILE: the SELECT sees what a concurrent INSERT has committed.
+CREATE FUNCTION subject_keys_get_or_create(tenants uuid[], tags bytea[], kids uuid[], wrappeds bytea[])
+RETURNS TABLE (tenant_id uuid, tag bytea, kid uuid, wrapped bytea)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    -- Ordered, so that two transactions with the same new subjects wait for each other instead of deadlocking.
+    INSERT INTO public.subject_keys (tenant_id, tag, kid, wrapped)
+    SELECT w.tenant, w.tag, w.kid, w.wrapped
+    FROM unnest(tenants, tags, kids, wrappeds) AS w (tenant, tag, kid, wrapped)
+    WHERE NOT EXISTS (SELECT FROM public.subject_keys s WHERE s.tenant_id = w.tenant AND s.tag = w.tag)
+    ORDER BY w.tenant, w.tag
+    ON CONFLICT (tenant_id, tag) DO NOTHING;
+    RETURN QUERY SELECT s.tenant_id, s.tag, s.kid, s.wrapped FROM unnest(tenants, tags) AS w (tenant, tag)
+        JOIN public.subject_keys s ON s.tenant_id = w.tenant AND s.tag = w.tag;
+END $$;
+REVOKE ALL ON FUNCTION subject_keys_get_or_create FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION subject_keys_get_or_create TO countersign_app, countersign_hub;
+
+-- The link: SHA-256 over a domain string, the chain, the place in it, the database's time and both hashes.
+CREATE FUNCTION ledger_link_v1(chain_id text, seq bigint, recorded_at timestamptz, prev_hash bytea, body_hash bytea)
+RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT sha256(
+        '\x636f756e7465727369676e2f6c65646765722d6c696e6b2f763100'::bytea -- countersign/ledger-link/v1 NUL
+        || int2send(octet_length(chain_id)::int2) || convert_to(chain_id, 'UTF8') || int8send(seq)
+        || int8send((extract(epoch FROM recorded_at) * 1000000)::bigint) || prev_hash || body_hash)
+$$;
+
+CREATE FUNCTION ledger_body_v1(body bytea) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT sha256('\x636f756e7465727369676e2f6c65646765722d626f64792f763100'::bytea || body)
+$$;
+
+-- What the first entry of a chain has for a previous hash: bound to tenant and chain.
+CREATE FUNCTION ledger_genesis_v1(tenant_id uuid, chain_id text)
+RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT sha256('\x636f756e7465727369676e2f6c65646765722d67656e657369732f763100'::bytea
+        || uuid_send(tenant_id) || convert_to(chain_id, 'UTF8'))
+$$;
+
+-- Raises unless the caller may write for this tenant. Inside a SECURITY DEFINER function row-level security
+-- asks about the function's owner, so the caller's tenant is compared here.
+CREATE FUNCTION ledger_assert_tenant(tenants uuid[]) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER')
+        AND tenants IS DISTINCT FROM array_fill(public.current_tenant(), ARRAY[cardinality(tenants)]) THEN
+        RAISE EXCEPTION 'an entry of another tenant was to be recorded' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- Appends entries, in the order given within each chain, and returns them in the order given overall.
+-- Heads are locked in a stable order, so calls with the same chains cannot deadlock. READ COMMITTED is
+-- required: FOR UPDATE then sees the head as the previous writer has committed it.
+CREATE FUNCTION ledger_append(
+    tenants uuid[], chains text[], event_ids uuid[], event_types text[], resource_types text[],
+    resource_ids text[], occurred timestamptz[], bodies bytea[])
+RETURNS TABLE (seq bigint, recorded_at timestamptz, hash bytea)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    n CONSTANT int := cardinality(bodies);
+    place int;
+    places int[];
+    last_tenant uuid;
+    last_chain text;
+    head record;
+    moment timestamptz;
+    link bytea;
+    body_hash bytea;
+    prev bytea;
+    seqs bigint[];
+    moments timestamptz[];
+    links bytea[];
+BEGIN
+    IF n = 0 THEN
+        RETURN;
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the ledger is appended to under READ COMMITTED only';
+    END IF;
+    IF (cardinality(tenants), cardinality(chains), cardinality(event_ids), cardinality(event_types),
+        cardinality(resource_types), cardinality(resource_ids), cardinality(occurred))
+        IS DISTINCT FROM (n, n, n, n, n, n, n) THEN
+        RAISE EXCEPTION 'the arrays of one append have one length';
+    END IF;
+    PERFORM ledger_assert_tenant(tenants);
+    IF n = 1 THEN
+        places := ARRAY[1];
+    ELSE
+        places := ARRAY(SELECT w.place FROM unnest(tenants, chains) WITH ORDINALITY AS w (tenant, chain, place)
+                        ORDER BY w.tenant, w.chain COLLATE "C", w.place);
+    END IF;
+    seqs := array_fill(NULL::bigint, ARRAY[n]);
+    moments := array_fill(NULL::timestamptz, ARRAY[n]);
+    links := array_fill(NULL::bytea, ARRAY[n]);
+    FOREACH place IN ARRAY places LOOP
+        IF last_chain IS DISTINCT FROM chains[place] OR last_tenant IS DISTINCT FROM tenants[place] THEN
+            IF last_chain IS NOT NULL THEN
+                UPDATE ledger_heads h SET seq = head.seq, recorded_at = head.recorded_at, hash = head.hash
+                WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain;
+            END IF;
+            last_tenant := tenants[place];
+            last_chain := chains[place];
+            SELECT h.seq, h.recorded_at, h.hash INTO head FROM ledger_heads h
+            WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain FOR UPDATE;
+            IF NOT FOUND THEN
+                IF last_chain !~ '^(system|[a-z]{1,20}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$' THEN
+                    RAISE EXCEPTION 'not a chain: %', left(last_chain, 80) USING ERRCODE = 'invalid_parameter_value';
+                END IF;
+                INSERT INTO ledger_heads (tenant_id, chain_id, seq, recorded_at, hash)
+                VALUES (last_tenant, last_chain, 0, '-infinity', ledger_genesis_v1(last_tenant, last_chain))
+                ON CONFLICT DO NOTHING;
+                SELECT h.seq, h.recorded_at, h.hash INTO STRICT head FROM ledger_heads h
+                WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain FOR UPDATE;
+            END IF;
+        END IF;
+        moment := greatest(clock_timestamp(), head.recorded_at + interval '1 microsecond');
+        body_hash := ledger_body_v1(bodies[place]);
+        prev := head.hash;
+        link := ledger_link_v1(last_chain, head.seq + 1, moment, prev, body_hash);
+        head.seq := head.seq + 1;
+        head.recorded_at := moment;
+        head.hash := link;
+        INSERT INTO ledger_entries (tenant_id, chain_id, seq, v, event_id, event_type, resource_type,
+            resource_id, occurred_at, recorded_at, prev_hash, body_hash, hash, body)
+        VALUES (last_tenant, last_chain, head.seq, 1, event_ids[place], event_types[place],
+            resource_types[place], resource_ids[place], occurred[place], moment, prev, body_hash, link,
+            bodies[place]);
+        seqs[place] := head.seq;
+        moments[place] := moment;
+        links[place] := link;
+    END LOOP;
+    UPDATE ledger_heads h SET seq = head.seq, recorded_at = head.recorded_at, hash = head.hash
+    WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain;
+    RETURN QUERY SELECT * FROM unnest(seqs, moments, links);
+END $$;
+
+-- Who may do what: logins read under row-level security and append through the function; nobody updates,
+-- deletes or truncates entries, the tables' owner included.
+ALTER TABLE ledger_heads ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ledger_heads FORCE ROW LEVEL SECURITY;
+ALTER TABLE ledger_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ledger_entries FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_only ON ledger_heads FOR SELECT TO countersign_app
+    USING (tenant_id = (SELECT current_tenant()));
+CREATE POLICY tenant_only ON ledger_entries FOR SELECT TO countersign_app
+    USING (tenant_id = (SELECT current_tenant()));
+CREATE POLICY append_function ON ledger_heads TO countersign_ledger USING (true) WITH CHECK (true);
+CREATE POLICY append_function ON ledger_entries TO countersign_ledger USING (true) WITH CHECK (true);
+REVOKE ALL ON ledger_heads, ledger_entries FROM PUBLIC;
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ledger_heads, ledger_entries FROM countersign_owner;
+GRANT SELECT ON ledger_heads, ledger_entries TO countersign_app, countersign_hub;
+GRANT SELECT, INSERT, UPDATE ON ledger_heads TO countersign_ledger;
+GRANT SELECT, INSERT ON ledger_entries TO countersign_ledger;
+
+CREATE FUNCTION ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% refuses %: the ledger is append-only', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+-- ENABLE ALWAYS: an ordinary trigger is skipped under session_replication_role = replica.
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON ledger_entries
+    FOR EACH ROW EXECUTE FUNCTION ledger_refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON ledger_heads
+    FOR EACH ROW EXECUTE FUNCTION ledger_refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON ledger_heads
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_change();
+ALTER TABLE ledger_entries ENABLE ALWAYS TRIGGER refuse_change;
+ALTER TABLE ledger_entries ENABLE ALWAYS TRIGGER refuse_truncate;
+ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_delete;
+ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_truncate;
+
+-- The function runs as countersign_ledger, which cannot log in. Handing it over needs CREATE for a moment.
+REVOKE ALL ON FUNCTION ledger_append, ledger_assert_tenant FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_append TO countersign_app, countersign_hub;
+GRANT EXECUTE ON FUNCTION ledger_assert_tenant TO countersign_ledger;
+GRANT CREATE ON SCHEMA public TO countersign_ledger;
+ALTER FUNCTION ledger_append OWNER TO countersign_ledger;
+REVOKE CREATE ON SCHEMA public FROM countersign_ledger;
