@@ -13,6 +13,7 @@ The file:
     operations = ["void_envelope"]  # optional: only for these; such a row wins over one without
     statuses = [400]                # optional: only with these statuses; likewise
     retry_after_s = 30              # optional: when the answer itself does not say
+    per_object = true               # optional: throttled is this one object, not the account
 
     [[status]]                      # replaces a built-in rule: "401", "5xx", or with operations as above
     status = "409"
@@ -44,6 +45,7 @@ class CodeRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     operations: tuple[str, ...] = ()
     statuses: tuple[int, ...] = ()
     retry_after_s: float = 0.0
+    per_object: bool = False
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +55,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     remark: str = ""
     operations: tuple[str, ...] = ()
     retry_after_s: float = 0.0
+    per_object: bool = False
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +133,7 @@ class ErrorTable:
             provider_code=provider_code[:100] or f"HTTP_{response.status}",
             detail=(detail or _readable(response.body))[:_DETAIL_LIMIT],
             retry_after_s=row.retry_after_s if retry_after_s is None else retry_after_s,
+            per_object=row.per_object,
         )
 
     def _by_code(self, operation: str, status: int, provider_code: str) -> CodeRow | None:

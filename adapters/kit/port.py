@@ -97,7 +97,8 @@ class DecisionKind(StrEnum):
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What an error answer means, from the adapter's errors.toml. `code` is ours, e.g. "not_found",
-    "state_conflict", "validation", "permission", "quota".
+    "state_conflict", "validation", "permission", "quota". `per_object`: throttled for this one object; the
+    rest of the account may go on.
     """
 
     kind: DecisionKind
@@ -105,6 +106,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     provider_code: str = ""
     detail: str = ""
     retry_after_s: float = 0.0
+    per_object: bool = False
 
 
 class RawRequest(msgspec.Struct, frozen=True, kw_only=True):
