@@ -1,0 +1,397 @@
+"""Every operation at Acrobat Sign, as a coroutine over the injected Exchange: each reads top to bottom.
+
+What surprises here: creating is asynchronous, documents are uploaded beforehand, fields with coordinates need
+an agreement that is being authored, and writes need the ETag of what was read. Must never send anything that
+a person receives before all that belongs to it is in place.
+Source: REST v6 swagger 1.2; developer guide of 2026-04-29.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from adapters.adobe_sign.agreement import build_agreement, build_member
+from adapters.adobe_sign.answers import (
+    Agreement,
+    AgreementList,
+    CreatedId,
+    Documents,
+    Events,
+    FieldSeen,
+    FormFields,
+    ListedAgreement,
+    Members,
+    SigningUrls,
+    decode,
+    decode_error,
+)
+from adapters.adobe_sign.calls import put_matching, read, read_request, refuse, write_request
+from adapters.adobe_sign.fields import OWN_FIELD, build_fields, has_coordinates, in_order
+from adapters.adobe_sign.losses import check_envelope
+from adapters.adobe_sign.mapping import (
+    AMBIGUOUS_END,
+    AUTHORING,
+    DRAFT_STATES,
+    STILL_PROCESSING,
+    envelope_status,
+)
+from adapters.adobe_sign.moments import read_moment
+from adapters.adobe_sign.reports import (
+    audit_record,
+    find_set,
+    find_signing_url,
+    is_ambiguous_end,
+    report_agreement,
+    report_listed,
+    waiting_members,
+)
+from adapters.adobe_sign.uploads import upload_document
+from adapters.adobe_sign.webhook import register_webhook
+from adapters.adobe_sign.wire import (
+    AgreementInfo,
+    CancellationInfo,
+    FormFieldPut,
+    ParticipantSetInfo,
+    Reminder,
+    StateChange,
+)
+from adapters.kit.exchange import Effect, Exchange, ProviderResponse, SavedBlob
+from adapters.kit.outcome import Interruption, Unknown
+from adapters.kit.port import ChangePage, Connection, Created, Part, RecipientCorrection, SendMode
+from normalizer.envelope import AuditRecord, Envelope, EnvelopeReport
+from normalizer.recipient import AuthenticationLevel, Recipient
+from normalizer.status import EnvelopeStatus
+
+_WAITS_S = (1.0, 2.0, 4.0, 8.0)
+_PAGE_SIZE = "100"
+_PDF = b"%PDF-"
+_LONGEST_LIFE = timedelta(days=365)  # an agreement without an expiration ends after a year by itself
+# Codes of 404 that mean "not yet"; any other 404 is definite.
+_NOT_YET = frozenset({"AGREEMENT_NOT_SIGNABLE", "DOCUMENT_NOT_YET_AVAILABLE", "AGREEMENT_NOT_EXPOSED"})
+
+
+async def create_envelope(
+    exchange: Exchange, connection: Connection, envelope: Envelope, mode: SendMode, now: datetime
+) -> Created:
+    check_envelope(connection, envelope)
+    build_agreement(envelope, [""] * len(envelope.documents), "DRAFT", now)  # refuse before anything is sent
+    transient = [await upload_document(exchange, connection, document) for document in in_order(envelope)]
+    state = _first_state(envelope, mode)
+    agreement = build_agreement(envelope, transient, state, now)
+    ref = await _create_agreement(exchange, connection, agreement)
+    if state == AUTHORING:
+        await _place_fields(exchange, connection, ref, envelope)
+    if state == AUTHORING and mode is SendMode.SEND:
+        return Created(ref, await _send(exchange, connection, ref, AUTHORING))
+    return Created(ref, _first_report(ref, state, envelope.reference))
+
+
+async def send_draft(exchange: Exchange, connection: Connection, provider_ref: str) -> EnvelopeReport:
+    """Refuses a draft whose fields were never placed: its signers would be asked to sign anywhere."""
+    status = await _draft_status(exchange, connection, "send_draft", provider_ref)
+    if status == AUTHORING:
+        await _require_fields(exchange, connection, provider_ref)
+    return await _send(exchange, connection, provider_ref, status)
+
+
+async def discard_draft(exchange: Exchange, connection: Connection, provider_ref: str) -> None:
+    await _draft_status(exchange, connection, "discard_draft", provider_ref)
+    path = _path(provider_ref)
+    await exchange(
+        write_request(
+            connection, "discard_draft", "DELETE", path, None, Effect.KEYED, accept=frozenset({200, 204})
+        )
+    )
+
+
+async def find_envelopes(
+    exchange: Exchange, connection: Connection, reference: str
+) -> tuple[EnvelopeReport, ...]:
+    """By externalId, drafts too, whatever their age. The provider's index lags a little."""
+    found: list[EnvelopeReport] = []
+    query = {"externalId": reference, "pageSize": _PAGE_SIZE}
+    while True:
+        page = await read(exchange, connection, "find_envelopes", "/agreements", AgreementList, query)
+        for row in page.user_agreement_list:
+            events = (
+                (await _events(exchange, connection, row.id)).events if is_ambiguous_end(row.status) else ()
+            )
+            found.append(report_listed(row, reference, events))
+        if page.page is None or not page.page.next_cursor:
+            return tuple(found)
+        query["cursor"] = page.page.next_cursor
+
+
+async def get_envelope(exchange: Exchange, connection: Connection, provider_ref: str) -> EnvelopeReport:
+    agreement = await read(exchange, connection, "get_envelope", _path(provider_ref), Agreement)
+    members = await _members(exchange, connection, "get_envelope", provider_ref)
+    if agreement.status not in AMBIGUOUS_END:
+        return report_agreement(agreement, members)
+    events = await _events(exchange, connection, provider_ref)
+    return report_agreement(agreement, members, events.events)
+
+
+async def list_changes(
+    exchange: Exchange, connection: Connection, since: datetime, cursor: str
+) -> ChangePage:
+    """The list has no filter by change and its displayDate is not said to be one, so the page holds every
+    agreement young enough to have changed since.
+    """
+    query = {"pageSize": _PAGE_SIZE} | ({"cursor": cursor} if cursor else {})
+    page = await read(exchange, connection, "list_changes", "/agreements", AgreementList, query)
+    rows = [row for row in page.user_agreement_list if _may_have_changed(row, since)]
+    return ChangePage(
+        reports=tuple([await _listed(exchange, connection, row, since) for row in rows]),
+        cursor=(page.page.next_cursor or "") if page.page else "",
+    )
+
+
+async def void_envelope(
+    exchange: Exchange, connection: Connection, provider_ref: str, reason: str
+) -> EnvelopeReport:
+    # Without notifyOthers nobody would be told, unlike at other providers.
+    change = StateChange(
+        state="CANCELLED",
+        agreement_cancellation_info=CancellationInfo(comment=reason, notify_others=True),
+    )
+    await _change_state(exchange, connection, "void_envelope", provider_ref, change)
+    return EnvelopeReport(
+        provider_ref=provider_ref,
+        status=EnvelopeStatus.VOIDED,
+        provider_status="CANCELLED",
+        reason=reason,
+    )
+
+
+async def resend(
+    exchange: Exchange,
+    connection: Connection,
+    provider_ref: str,
+    recipients: tuple[Recipient, ...],
+    note: str,
+) -> None:
+    members = await _members(exchange, connection, "resend", provider_ref)
+    chosen = [find_set(members, recipient) for recipient in recipients]
+    asked = waiting_members(filter(None, chosen) if recipients else members.participant_sets)
+    if not asked:
+        raise refuse("state_conflict", "it is nobody's turn among the recipients to be reminded")
+    body = Reminder(recipient_participant_ids=asked, status="ACTIVE", frequency="ONCE", note=note)
+    path = f"{_path(provider_ref)}/reminders"
+    await exchange(
+        write_request(connection, "resend", "POST", path, body, Effect.CREATES, accept=frozenset({200, 201}))
+    )
+
+
+async def correct_recipient(
+    exchange: Exchange, connection: Connection, provider_ref: str, correction: RecipientCorrection
+) -> None:
+    recipient = correction.recipient
+    members = await _members(exchange, connection, "correct_recipient", provider_ref)
+    found = find_set(members, recipient)
+    if found is None:
+        raise refuse("not_found", "the agreement has no such recipient")
+    member = build_member(
+        recipient,
+        AuthenticationLevel.EMAIL,
+        name=correction.name or recipient.name,
+        email=correction.email or recipient.email,
+    )
+    path = f"{_path(provider_ref)}/members/participantSets/{found.id}"
+
+    replacement = ParticipantSetInfo(
+        member_infos=(member,),
+        order=found.order if isinstance(found.order, int) else 1,
+        role=found.role,
+        name=found.name,
+        private_message=found.private_message,
+    )
+    await put_matching(exchange, connection, "correct_recipient", path, path, replacement)
+
+
+async def download(
+    exchange: Exchange, connection: Connection, provider_ref: str, part: Part, number: int
+) -> SavedBlob:
+    path, query = await _part_path(exchange, connection, provider_ref, part, number)
+    response = await exchange(read_request(connection, "download", path, query, save=True))
+    saved = response.saved
+    if saved is None or (part is not Part.DOCUMENT and not saved.first_bytes.startswith(_PDF)):
+        raise Interruption(Unknown("the answer is no PDF"))
+    return saved
+
+
+async def audit_trail(
+    exchange: Exchange, connection: Connection, provider_ref: str
+) -> tuple[AuditRecord, ...]:
+    events = await _events(exchange, connection, provider_ref)
+    return tuple(audit_record(event) for event in events.events)
+
+
+async def signing_url(
+    exchange: Exchange, connection: Connection, provider_ref: str, recipient: Recipient
+) -> str:
+    """Right after sending there is none yet: asks a few times, bounded."""
+    path = f"{_path(provider_ref)}/signingUrls"
+    for wait_s in _WAITS_S:
+        response = await exchange(read_request(connection, "signing_url", path, accept=frozenset({200, 404})))
+        if response.status == 200 or decode_error(response.body).code not in _NOT_YET:
+            break
+        await exchange.pause(wait_s)
+    if response.status != 200:
+        # The last try: whatever it answers now is the operation's answer.
+        response = await exchange(read_request(connection, "signing_url", path))
+    url = find_signing_url(decode(response, SigningUrls), recipient)
+    if not url:
+        raise refuse("state_conflict", "it is not this recipient's turn")
+    return url
+
+
+def _path(provider_ref: str) -> str:
+    return f"/agreements/{provider_ref}"
+
+
+def _first_state(envelope: Envelope, mode: SendMode) -> str:
+    if has_coordinates(envelope):
+        return AUTHORING  # the only state in which fields can be placed
+    return "IN_PROCESS" if mode is SendMode.SEND else "DRAFT"
+
+
+def _first_report(ref: str, state: str, reference: str) -> EnvelopeReport:
+    """The create's answer has no status. What was asked to be sent is processed first, then sent."""
+    word = STILL_PROCESSING if state == "IN_PROCESS" else state
+    return EnvelopeReport(
+        provider_ref=ref, status=envelope_status(word), provider_status=word, reference=reference
+    )
+
+
+async def _create_agreement(exchange: Exchange, connection: Connection, agreement: AgreementInfo) -> str:
+    response = await exchange(
+        write_request(
+            connection,
+            "create_envelope",
+            "POST",
+            "/agreements",
+            agreement,
+            Effect.CREATES,
+            accept=frozenset({201}),
+        )
+    )
+    ref = decode(response, CreatedId).id
+    await exchange.learned(ref)
+    await register_webhook(exchange, connection, ref, agreement.external_id.id)
+    return ref
+
+
+async def _place_fields(exchange: Exchange, connection: Connection, ref: str, envelope: Envelope) -> None:
+    status = await _processed_status(exchange, connection, "create_envelope", ref, _WAITS_S)
+    if status != AUTHORING:
+        raise refuse("conversion_failed", f"the provider ended the preparation with {status}", ref)
+    members = await _members(exchange, connection, "create_envelope", ref)
+    sets = {recipient.id: find_set(members, recipient) for recipient in envelope.recipients}
+    placed = build_fields(envelope, {key: found.id for key, found in sets.items() if found is not None})
+    path = f"{_path(ref)}/formFields"
+
+    def with_placed(seen: ProviderResponse) -> FormFieldPut:
+        # The list replaces all: what anchors have generated goes back as it came.
+        there = decode(seen, FormFields).fields
+        return FormFieldPut(fields=(*there, *placed))
+
+    await put_matching(exchange, connection, "create_envelope", path, path, with_placed)
+
+
+async def _processed_status(
+    exchange: Exchange, connection: Connection, operation: str, ref: str, waits_s: tuple[float, ...]
+) -> str:
+    """The agreement's status once its documents are prepared. Asks with If-None-Match: beyond the provider's
+    polling threshold that is answered 304 instead of 429.
+    """
+    headers: tuple[tuple[str, str], ...] = ()
+    for wait_s in waits_s:
+        if wait_s:
+            await exchange.pause(wait_s)
+        response = await exchange(
+            read_request(connection, operation, _path(ref), accept=frozenset({200, 304}), headers=headers)
+        )
+        if response.status == 304:
+            continue
+        status = decode(response, Agreement).status
+        if status != STILL_PROCESSING:
+            return status
+        headers = (("If-None-Match", response.headers["etag"]),) if "etag" in response.headers else ()
+    raise Interruption(Unknown("the provider still prepares the documents", ref))
+
+
+async def _draft_status(exchange: Exchange, connection: Connection, operation: str, ref: str) -> str:
+    status = await _processed_status(exchange, connection, operation, ref, (0.0, *_WAITS_S))
+    if status not in DRAFT_STATES:
+        raise refuse("state_conflict", f"the agreement is {status}, not a draft")
+    return status
+
+
+async def _require_fields(exchange: Exchange, connection: Connection, ref: str) -> None:
+    """Only envelopes with coordinates are ever authored, and their fields are placed in one request."""
+    there = await read(exchange, connection, "send_draft", f"{_path(ref)}/formFields", FormFields)
+    names = [msgspec.json.decode(field, type=FieldSeen).name for field in there.fields]
+    if not any(name.startswith(OWN_FIELD) for name in names):
+        raise refuse("draft_incomplete", "the draft's fields were never placed; discard it")
+
+
+async def _send(exchange: Exchange, connection: Connection, ref: str, draft_status: str) -> EnvelopeReport:
+    """An authored draft is prepared already and goes out at once; any other is prepared first."""
+    await _change_state(exchange, connection, "send_draft", ref, StateChange(state="IN_PROCESS"))
+    status = EnvelopeStatus.SENT if draft_status == AUTHORING else EnvelopeStatus.PROCESSING
+    return EnvelopeReport(provider_ref=ref, status=status, provider_status="IN_PROCESS")
+
+
+async def _change_state(
+    exchange: Exchange, connection: Connection, operation: str, ref: str, change: StateChange
+) -> None:
+    await put_matching(exchange, connection, operation, _path(ref), f"{_path(ref)}/state", change)
+
+
+async def _members(exchange: Exchange, connection: Connection, operation: str, ref: str) -> Members:
+    return await read(exchange, connection, operation, f"{_path(ref)}/members", Members)
+
+
+async def _events(exchange: Exchange, connection: Connection, ref: str) -> Events:
+    return await read(exchange, connection, "audit_trail", f"{_path(ref)}/events", Events)
+
+
+def _may_have_changed(row: ListedAgreement, since: datetime) -> bool:
+    shown = read_moment(row.display_date)
+    return shown is None or shown > since - _LONGEST_LIFE
+
+
+async def _listed(
+    exchange: Exchange, connection: Connection, row: ListedAgreement, since: datetime
+) -> EnvelopeReport:
+    """Only recent ends are explained by a look at their events; older ones stay UNKNOWN, which moves nothing,
+    or every sweep would read the events of a year's cancellations.
+    """
+    shown = read_moment(row.display_date)
+    if not is_ambiguous_end(row.status) or (shown is not None and shown < since):
+        return report_listed(row)
+    return report_listed(row, events=(await _events(exchange, connection, row.id)).events)
+
+
+async def _part_path(
+    exchange: Exchange, connection: Connection, ref: str, part: Part, number: int
+) -> tuple[str, dict[str, str]]:
+    match part:
+        case Part.COMBINED:
+            query = {"attachSupportingDocuments": "true", "attachAuditReport": "false"}
+            return f"{_path(ref)}/combinedDocument", query
+        case Part.CERTIFICATE:
+            return f"{_path(ref)}/auditTrail", {}
+        case Part.DOCUMENT:
+            documents = await read(exchange, connection, "download", f"{_path(ref)}/documents", Documents)
+            return f"{_path(ref)}/documents/{_document_id(documents, number)}", {}
+
+
+def _document_id(documents: Documents, number: int) -> str:
+    """By the label that we gave it, else by its place."""
+    labelled = [each.id for each in documents.documents if each.label == f"doc{number}"]
+    if labelled:
+        return labelled[0]
+    if 1 <= number <= len(documents.documents):
+        return documents.documents[number - 1].id
+    raise refuse("not_found", f"the agreement has no document {number}")
