@@ -1,0 +1,240 @@
+"""Documents as objects: a local folder, S3, GCS or Azure by URL, encrypted with the tenant's data key.
+
+An object is written under a random key while its SHA-256 and size are computed: they are known only at the
+end, and the row that names the object keeps them. Form: `CSB1`, data key's id, salt, then frames of 64 KiB
+under AES-256-GCM with a key of the object's own (HKDF of data key and salt); the nonce is the frame's number
+and a last-frame flag, the additional data binds tenant and object key. Source: STREAM, Hoang, Reyhanitabar,
+Rogaway and Vizár, 2015. So a frame that is altered, moved, dropped or cut off is found.
+MUST leave no object behind when the stream ends with an error. Must never be called with a transaction open.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import obstore
+import obstore.store
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from config.database import Database, assert_no_open_transaction
+from config.errors import BlobDamaged, BlobNotFound, ConfigError, StoreUnavailable, VaultError
+from config.settings import Settings
+from config.vault import Vault
+
+logger = logging.getLogger("countersign.blobs")
+
+FRAME_BYTES: Final = 65_536
+_MAGIC = b"CSB1"
+_SALT_BYTES = 32
+_HEAD_BYTES = len(_MAGIC) + 16 + _SALT_BYTES
+_TAG_BYTES = 16
+_KEY = re.compile(r"[0-9a-f-]{36}/[0-9a-f]{32}")
+
+
+class StoredBlob(msgspec.Struct, frozen=True):
+    """Where a document lies and what it is: of the plain bytes, not of the stored ones."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+class BlobStore:
+    """`database` is where data keys are found: of the app role (the tenant is set) or the hub's."""
+
+    def __init__(self, objects: Any, vault: Vault, database: Database) -> None:
+        self._objects = objects
+        self._vault = vault
+        self._database = database
+
+    async def put(self, tenant_id: UUID, chunks: AsyncIterable[bytes]) -> StoredBlob:
+        """Stores the stream; an error of the stream passes and leaves no object."""
+        assert_no_open_transaction()
+        data_key = await self._vault.current_key(self._database, tenant_id)
+        key = f"{tenant_id}/{secrets.token_hex(16)}"
+        head = _MAGIC + data_key.id.bytes + secrets.token_bytes(_SALT_BYTES)
+        sealer = _Sealer(data_key.key, tenant_id, key, head)
+        failure: list[BaseException] = []
+
+        async def body() -> AsyncIterator[bytes]:
+            # obstore wraps an error of the stream: the original is kept to be raised.
+            try:
+                async for part in sealer.seal(chunks):
+                    yield part
+            except BaseException as error:
+                failure.append(error)
+                raise
+
+        try:
+            # A Future, not a coroutine. One part at a time keeps the memory flat.
+            await obstore.put_async(self._objects, key, body(), max_concurrency=2)
+        except BaseException as error:
+            await self._remove_unfinished(key)
+            if failure:
+                raise failure[0] from None
+            if isinstance(error, Exception):
+                raise StoreUnavailable(
+                    f"the blob store refused an object ({type(error).__name__})"
+                ) from error
+            raise
+        return StoredBlob(key, sealer.sha256.hexdigest(), sealer.size)
+
+    async def open(self, tenant_id: UUID, key: str) -> AsyncIterator[bytes]:
+        """The plain bytes, frame by frame, each authenticated before it is given.
+
+        Raises BlobNotFound, and BlobDamaged when a frame fails; a missing end is found at the end, so a
+        consumer must not act on the whole before the iteration has finished.
+        """
+        assert_no_open_transaction()
+        if not key.startswith(f"{tenant_id}/") or _KEY.fullmatch(key) is None:
+            raise BlobNotFound("the tenant has no object under that key")
+        try:
+            answer = await obstore.get_async(self._objects, key)
+            stream = answer.stream(min_chunk_size=4 * FRAME_BYTES)
+        except FileNotFoundError as error:
+            raise BlobNotFound("the tenant has no object under that key") from error
+        except Exception as error:
+            raise StoreUnavailable(f"the blob store does not answer ({type(error).__name__})") from error
+        async for frame in self._opened(tenant_id, key, stream):
+            yield frame
+
+    async def read(self, tenant_id: UUID, key: str) -> bytes:
+        """The whole object in memory: for small ones."""
+        return b"".join([frame async for frame in self.open(tenant_id, key)])
+
+    async def delete(self, tenant_id: UUID, key: str) -> None:
+        """Removes the object; no error when there is none."""
+        assert_no_open_transaction()
+        if not key.startswith(f"{tenant_id}/") or _KEY.fullmatch(key) is None:
+            raise BlobNotFound("the tenant has no object under that key")
+        try:
+            await obstore.delete_async(self._objects, key)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise StoreUnavailable(f"the blob store does not answer ({type(error).__name__})") from error
+
+    async def _opened(self, tenant_id: UUID, key: str, stream: AsyncIterable[Any]) -> AsyncIterator[bytes]:
+        held = bytearray()
+        opener: _Opener | None = None
+        async for chunk in _named_errors(stream):
+            held += chunk
+            if opener is None and len(held) >= _HEAD_BYTES:
+                opener = await self._opener(tenant_id, key, bytes(held[:_HEAD_BYTES]))
+                del held[:_HEAD_BYTES]
+            # The last frame is the one after which nothing comes: one is always held back.
+            while opener is not None and len(held) > FRAME_BYTES + _TAG_BYTES:
+                frame = bytes(held[: FRAME_BYTES + _TAG_BYTES])
+                del held[: FRAME_BYTES + _TAG_BYTES]
+                yield opener.open_frame(frame, is_last=False)
+        if opener is None:
+            raise BlobDamaged("the object is cut off")
+        yield opener.open_frame(bytes(held), is_last=True)
+
+    async def _opener(self, tenant_id: UUID, key: str, head: bytes) -> "_Opener":
+        if head[: len(_MAGIC)] != _MAGIC:
+            raise BlobDamaged("the object has no known form")
+        key_id = UUID(bytes=head[len(_MAGIC) : len(_MAGIC) + 16])
+        try:
+            data_key = await self._vault.key(self._database, tenant_id, key_id)
+        except VaultError as error:
+            raise BlobDamaged("the object names a data key that the tenant does not have") from error
+        return _Opener(data_key.key, tenant_id, key, head)
+
+    async def _remove_unfinished(self, key: str) -> None:
+        try:
+            await obstore.delete_async(self._objects, key)
+        except FileNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001  (the error that led here is the one to report)
+            logger.warning("an unfinished object may remain: %s (%s)", key, type(error).__name__)
+
+
+async def _named_errors(stream: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    try:
+        async for chunk in stream:
+            yield chunk
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise StoreUnavailable(f"the blob store broke off ({type(error).__name__})") from error
+
+
+class _Frames:
+    """Key, nonces and additional data of one object's frames."""
+
+    def __init__(self, data_key: bytes, tenant_id: UUID, key: str, head: bytes) -> None:
+        derived = HKDF(SHA256(), 32, salt=head[-_SALT_BYTES:], info=b"countersign blob v1").derive(data_key)
+        self._cipher = AESGCM(derived)
+        self._binding = f"{tenant_id}|{key}|".encode() + head
+        self._number = 0
+
+    def next_nonce(self, *, is_last: bool) -> bytes:
+        nonce = self._number.to_bytes(11, "big") + (b"\1" if is_last else b"\0")
+        self._number += 1
+        return nonce
+
+
+class _Opener(_Frames):
+    def open_frame(self, frame: bytes, *, is_last: bool) -> bytes:
+        try:
+            return self._cipher.decrypt(self.next_nonce(is_last=is_last), frame, self._binding)
+        except (InvalidTag, ValueError) as error:
+            raise BlobDamaged(f"frame {self._number - 1} of the object is not what was written") from error
+
+
+class _Sealer(_Frames):
+    def __init__(self, data_key: bytes, tenant_id: UUID, key: str, head: bytes) -> None:
+        super().__init__(data_key, tenant_id, key, head)
+        self._head = head
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    async def seal(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        yield self._head
+        held = bytearray()
+        async for chunk in chunks:
+            self.sha256.update(chunk)
+            self.size += len(chunk)
+            held += chunk
+            while len(held) > FRAME_BYTES:
+                plain = bytes(held[:FRAME_BYTES])
+                del held[:FRAME_BYTES]
+                yield self._cipher.encrypt(self.next_nonce(is_last=False), plain, self._binding)
+        yield self._cipher.encrypt(self.next_nonce(is_last=True), bytes(held), self._binding)
+
+
+def open_objects(settings: Settings) -> Any:
+    """The object store that `blob_url` names, by default a folder in the data folder.
+
+    Credentials and end points of S3, GCS and Azure come from their usual variables (AWS_..., GOOGLE_...,
+    AZURE_...). Raises ConfigError for a URL that names no store.
+    """
+    url = settings.countersign.blob_url
+    if url is None:
+        url = (settings.countersign.data_dir / "blobs").absolute().as_uri()
+    return open_objects_at(url)
+
+
+def open_objects_at(url: str, config: Mapping[str, Any] | None = None, *, allow_http: bool = False) -> Any:
+    """An object store by URL; `config` and `allow_http` are for servers of one's own (MinIO, tests)."""
+    try:
+        if url.startswith("memory:"):
+            return obstore.store.MemoryStore()
+        if url.startswith("file:"):
+            folder = Path(url.removeprefix("file://"))
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return obstore.store.LocalStore(folder)
+        options = {"client_options": {"allow_http": True}} if allow_http else {}
+        return obstore.store.from_url(url, config=dict(config or {}), **options)
+    except Exception as error:
+        raise ConfigError(f"blob_url names no blob store ({type(error).__name__})") from error

@@ -1,0 +1,103 @@
+"""One structured line of JSON per unit of work, on standard error or the supervisor's pipe.
+
+Lines carry ids, durations, outcomes and decisions; never personal data, bodies or secrets: a Secret shows
+itself as `***`, bytes as their length, and a name that speaks of a secret is masked whatever its value.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TextIO
+
+from config.secret import MASK, Secret
+
+request_id: ContextVar[str | None] = ContextVar("countersign_request_id", default=None)
+
+_wide = logging.getLogger("countersign.wide")
+
+# Parts of names whose values are masked even if somebody forgot the type.
+_SECRET_NAMES = (
+    "authorization",
+    "cookie",
+    "password",
+    "secret",
+    "token",
+    "api_key",
+    "private_key",
+    "access_code",
+)
+
+# Libraries that print what we must not: httpx prints every URL at INFO.
+_QUIET = ("httpx", "httpcore", "aiohttp.access", "asyncio", "hpack", "alembic")
+
+
+def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
+    """Makes the root logger write one JSON object per line; called once, first thing in every process."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_wide(event: str, *, level: int = logging.INFO, **ids: object) -> None:
+    """The one line of a unit of work, for example `log_wide("envelope.dispatched", envelope_id=..., ...)`."""
+    if _wide.isEnabledFor(level):
+        _wide.log(level, event, extra={"wide": ids})
+
+
+@contextmanager
+def within_request(identifier: str) -> Iterator[None]:
+    """Every line that is logged inside carries this request id."""
+    token = request_id.set(identifier)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "logger": record.name,
+        }
+        identifier = request_id.get()
+        if identifier is not None:
+            line["request_id"] = identifier
+        for name, value in getattr(record, "wide", {}).items():
+            line[name] = _presentable(name, value)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        # ensure_ascii also keeps a line a line: no foreign text can start a new one.
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def _presentable(name: str, value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if any(part in name.lower() for part in _SECRET_NAMES):
+        return MASK
+    match value:
+        case Secret():
+            return MASK
+        case bytes() | bytearray() | memoryview():
+            return f"{len(value)} bytes"
+        case Enum():
+            return value.value
+        case list() | tuple() | set() | frozenset():
+            return [_presentable(name, item) for item in value]
+        case dict():
+            return {str(key): _presentable(str(key), item) for key, item in value.items()}
+        case datetime():
+            return value.isoformat()
+    return str(value)
