@@ -27,7 +27,7 @@ _PATTERNS = (
         rf"\1{MASK}",
     ),
     (re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+"), "***@***"),
-    (re.compile(r"\+?\d(?:[\s().-]?\d){8,}(?![\w-])"), MASK),  # telephone numbers
+    (re.compile(r"(?<![\w-])\+?\(?\d(?:[\s().-]{0,3}\d){8,}(?![\w-])"), MASK),  # telephone numbers
     (re.compile(r"(?<![\w/-])[A-Za-z0-9+/_-]{60,}={0,2}"), MASK),  # keys and tokens without a name
 )
 
