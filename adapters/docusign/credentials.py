@@ -38,7 +38,7 @@ CREDENTIAL_FIELDS = (
     CredentialField("user_id", "GUID of the API user on whose behalf the gateway acts."),
     CredentialField("private_key_pem", "RSA private key of the integration, PEM.", secret=True),
     CredentialField("account_id", "Account GUID; empty: the user's default account.", required=False),
-    CredentialField("environment", "production or demo.", required=False),
+    CredentialField("environment", "production or demo; needed unless oauth_base is given.", required=False),
     CredentialField("oauth_base", "Host or URL of the OAuth server; empty: by environment.", required=False),
     CredentialField("api_base", "URL of the API server; empty: as userinfo says.", required=False),
     CredentialField("webhook_secret", "A Connect HMAC key of the account.", secret=True, required=False),
@@ -47,12 +47,14 @@ CREDENTIAL_FIELDS = (
 )
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """`environment` or `oauth_base` must be given: a forgotten server must not mean the real one."""
+
     integration_key: str
     user_id: str
     private_key_pem: Secret
     account_id: str = ""
-    environment: Environment = Environment.PRODUCTION
+    environment: Environment | None = None
     oauth_base: str = ""
     api_base: str = ""
     webhook_secret: Secret | None = None
@@ -62,7 +64,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def oauth_url(self) -> str:
-        return _with_scheme(self.oauth_base or _OAUTH_HOST[self.environment])
+        return _with_scheme(self.oauth_base or _OAUTH_HOST[self.environment or Environment.PRODUCTION])
 
     @property
     def api_url(self) -> str:
@@ -86,6 +88,8 @@ def decode_credentials(raw: bytes) -> Credentials:
     missing = [
         name for name in ("integration_key", "user_id", "private_key_pem") if not getattr(credentials, name)
     ]
+    if not credentials.oauth_base and credentials.environment is None:
+        missing.append("environment (or oauth_base)")
     if missing:
         raise _refused(f"Missing: {', '.join(missing)}.")
     return credentials
@@ -104,6 +108,7 @@ def credentials_from_settings(settings: Mapping[str, str]) -> bytes | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("DOCUSIGN_PRIVATE_KEY_PATH does not name a readable PEM file.") from error
     optional = ("environment", "oauth_base", "api_base", "webhook_secret")
+    given.setdefault("environment", Environment.PRODUCTION)  # the design documents' default
     return msgspec.json.encode(
         {"private_key_pem": pem}
         | {name: given[name] for name in ("integration_key", "user_id", "account_id")}

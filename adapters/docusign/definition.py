@@ -123,7 +123,7 @@ def _document(place: int, document: ours.Document, uploads: Mapping[int, str]) -
         file_extension=_EXTENSIONS[document.media_type],
         order=str(place + 1),
         remote_url=uploaded,
-        document_base64=msgspec.Raw() if uploaded else streamed(place),
+        document_base64=msgspec.UNSET if uploaded else streamed(place),
     )
 
 

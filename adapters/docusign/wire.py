@@ -121,7 +121,7 @@ class Document(Wire, frozen=True, kw_only=True):
     file_extension: str
     order: str
     remote_url: str = ""
-    document_base64: msgspec.Raw = msgspec.Raw()
+    document_base64: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class TextCustomField(Wire, frozen=True, kw_only=True):
