@@ -11,11 +11,12 @@ import msgspec
 
 from adapters.kit.executor import Executor
 from adapters.kit.port import Adapter
-from config.blobs import Blobs
+from config.blobs import BlobStore
 from config.clock import Clock
 from config.database import Database
 from config.settings import Settings
 from config.vault import Vault
+from gateway.tenants.connection_cache import ConnectionCache
 from normalizer.events import Actor, Source
 from normalizer.ids import Ids
 from webhooks.record import Recorder
@@ -35,10 +36,11 @@ class Services:
     database: Database
     hub: Database
     vault: Vault
-    blobs: Blobs
+    blobs: BlobStore
     recorder: Recorder
     executor: Executor
     adapters: Mapping[str, Adapter]
+    connections: ConnectionCache
     wake: Callable[[str], Awaitable[None]]
 
 

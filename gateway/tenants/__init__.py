@@ -1,0 +1,1 @@
+"""Tenants and what is theirs: users, API keys, connections to providers, and the switch between them."""

@@ -160,3 +160,51 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION load_envelope, load_routing, begin_dispatch, end_dispatch
     TO countersign_app, countersign_hub;
+
+-- The envelope that a provider's message is about: by the provider's id on that connection, else by our own
+-- id when the message carried our reference and the envelope went to that connection.
+CREATE FUNCTION match_envelope(tenant uuid, on_connection uuid, ref text, own uuid) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE found uuid;
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    SELECT id INTO found FROM envelopes
+    WHERE tenant_id = tenant AND connection_id = on_connection AND provider_ref = ref;
+    IF found IS NULL AND own IS NOT NULL THEN
+        SELECT id INTO found FROM envelopes
+        WHERE tenant_id = tenant AND id = own AND connection_id = on_connection
+          AND (provider_ref IS NULL OR provider_ref = ref);
+    END IF;
+    RETURN found;
+END $$;
+
+-- Envelopes whose dispatch must be looked into now, over all tenants (hub role). Each is taken for `lease_s`.
+CREATE FUNCTION claim_unsettled(at_most integer, lease_s double precision)
+RETURNS TABLE (tenant_id uuid, envelope_id uuid)
+LANGUAGE sql AS $$
+    UPDATE envelopes e SET next_lookup_at = clock_timestamp() + make_interval(secs => lease_s)
+    FROM (
+        SELECT u.tenant_id, u.id FROM envelopes u
+        WHERE (u.dispatch_state = 'unknown' AND u.next_lookup_at <= clock_timestamp())
+           OR (u.dispatch_state = 'creating' AND u.dispatch_deadline <= clock_timestamp()
+               AND (u.next_lookup_at IS NULL OR u.next_lookup_at <= clock_timestamp()))
+        ORDER BY u.next_lookup_at NULLS FIRST
+        LIMIT at_most FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE e.tenant_id = due.tenant_id AND e.id = due.id
+    RETURNING e.tenant_id, e.id;
+$$;
+
+GRANT EXECUTE ON FUNCTION match_envelope TO countersign_app, countersign_hub;
+REVOKE ALL ON FUNCTION claim_unsettled FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_unsettled TO countersign_hub;
+
+CREATE FUNCTION postpone_lookup(tenant uuid, own uuid, of_epoch integer, done integer, delay_s double precision)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET lookups = done, next_lookup_at = clock_timestamp() + make_interval(secs => delay_s)
+    WHERE tenant_id = tenant AND id = own AND dispatch_epoch = of_epoch AND dispatch_state = 'unknown';
+END $$;
+GRANT EXECUTE ON FUNCTION postpone_lookup TO countersign_app, countersign_hub;

@@ -1,0 +1,349 @@
+"""Creates an envelope from one request: documents, recipients, fields; and sends it when asked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from config.database import Transaction
+from config.vault import Place
+from gateway.envelopes.dispatch import Plan, carry_out, choose_route, pin_route
+from gateway.envelopes.documents import IngestedDocument, document_events, ingest_document
+from gateway.envelopes.draft import EnvelopeInput, FieldInput, RecipientInput, find_envelope_faults
+from gateway.envelopes.facts import envelope_event, part_event, recipient_event
+from gateway.envelopes.model import (
+    DispatchState,
+    StoredDocument,
+    StoredEnvelope,
+    StoredField,
+    StoredRecipient,
+)
+from gateway.envelopes.store import load_document
+from gateway.services import Caller, Services
+from normalizer.canonical import Json
+from normalizer.errors import Conflict, CountersignError, ValidationFailed
+from normalizer.events import Event, ResourceType
+from normalizer.field import DEFAULT_SIZE
+from normalizer.ids import Kind, print_id, read_id
+from normalizer.status import EnvelopeStatus, RecipientStatus
+from normalizer.vocabulary import LedgerType
+
+
+class CreatedEnvelope(msgspec.Struct, frozen=True):
+    """`plan` is to be carried out when the envelope is being sent; None for a draft."""
+
+    envelope: StoredEnvelope
+    plan: Plan | None
+
+
+async def create_envelope(services: Services, caller: Caller, draft: EnvelopeInput) -> CreatedEnvelope:
+    """Writes the envelope and, with `draft.send`, pins its dispatch in the same transaction.
+
+    Raises ValidationFailed with everything that is wrong, NotFound for documents, Conflict for a document
+    that is in another envelope. Nothing is written unless everything is.
+    """
+    faults = find_envelope_faults(draft, services.clock.now())
+    if faults:
+        raise ValidationFailed("The envelope cannot be taken as it is.", faults)
+    ingested: dict[int, IngestedDocument] = {}
+    attached: dict[int, StoredDocument] = {}
+    for position, document in enumerate(draft.documents, start=1):
+        if document.document_id:
+            document_id = read_id(Kind.DOCUMENT, document.document_id)
+            attached[position] = await load_document(services.database, caller.tenant_id, document_id)
+        else:
+            ingested[position] = await ingest_document(
+                services, caller.tenant_id, document.name, document.content_base64
+            )
+    envelope = await _assemble(services, caller, draft, ingested, attached)
+    route = await choose_route(services, envelope) if draft.send else None
+    plan: Plan | None = None
+    async with services.database.transaction(caller.tenant_id) as tx:
+        await _insert(tx, envelope, ingested, attached)
+        events = _events(services, caller, envelope, ingested, attached)
+        if route is not None:
+            plan, routed = await pin_route(services, tx, caller, envelope, route)
+            events.append(routed)
+        await services.recorder.record(tx, events)
+        await tx.commit()
+    return CreatedEnvelope(envelope, plan)
+
+
+async def send_created(
+    services: Services, caller: Caller, created: CreatedEnvelope
+) -> CountersignError | None:
+    """Carries out the dispatch of a new envelope; the problem to answer with, if there is one."""
+    if created.plan is None:
+        return None
+    return (await carry_out(services, caller, created.plan)).problem
+
+
+async def build_recipient(
+    services: Services,
+    tenant_id: UUID,
+    given: RecipientInput,
+    position: int,
+    recipient_id: UUID | None = None,
+) -> StoredRecipient:
+    """A recipient's row, new unless an id is given; the access code goes into the vault here."""
+    recipient_id = recipient_id or services.ids.new()
+    code = None
+    if given.access_code:
+        place = Place("recipients", "access_code", recipient_id)
+        code = await services.vault.encrypt(services.database, tenant_id, place, given.access_code.encode())
+    return StoredRecipient(
+        id=recipient_id,
+        position=position,
+        name=given.name,
+        email=given.email,
+        role=str(given.role),
+        routing_order=given.routing_order,
+        status=RecipientStatus.PENDING,
+        authentication_method=str(given.authentication),
+        access_code=code,
+        phone_country_code=given.phone.country_code if given.phone else "",
+        phone_number=given.phone.number if given.phone else "",
+        embedded=given.embedded,
+        host_name=given.host_name,
+        host_email=given.host_email,
+        template_role=given.template_role,
+        note=given.note,
+        language=given.language,
+        country=given.country.upper(),
+        provider_ref="",
+        reason="",
+        delivered_at=None,
+        completed_at=None,
+    )
+
+
+def build_field(
+    services: Services, given: FieldInput, document_id: UUID, recipient_id: UUID | None
+) -> StoredField:
+    width, height = DEFAULT_SIZE[given.type]
+    return StoredField(
+        id=services.ids.new(),
+        document_id=document_id,
+        recipient_id=recipient_id,
+        type=str(given.type),
+        page_number=given.page,
+        x=given.x,
+        y=given.y,
+        width=given.width or width,
+        height=given.height or height,
+        anchor=msgspec.to_builtins(given.anchor) if given.anchor else None,
+        required=given.required,
+        read_only=given.read_only,
+        label=given.label,
+        value=given.value,
+        options=given.options,
+        group_name=given.group,
+    )
+
+
+def recipient_row(recipient: StoredRecipient) -> dict[str, Any]:
+    """The row as insert_recipients takes it: bytes in PostgreSQL's hexadecimal form."""
+    row: dict[str, Any] = msgspec.to_builtins(recipient)
+    row["access_code"] = f"\\x{recipient.access_code.hex()}" if recipient.access_code else None
+    return row
+
+
+def dump(rows: object) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+async def _assemble(
+    services: Services,
+    caller: Caller,
+    draft: EnvelopeInput,
+    ingested: Mapping[int, IngestedDocument],
+    attached: Mapping[int, StoredDocument],
+) -> StoredEnvelope:
+    now = services.clock.now()
+    envelope_id = services.ids.new()
+    documents = tuple(
+        attached[position]
+        if position in attached
+        else _stored(ingested[position], envelope_id, position, now)
+        for position in range(1, len(draft.documents) + 1)
+    )
+    recipients = []
+    fields: list[StoredField] = []
+    for position, given in enumerate(draft.recipients, start=1):
+        recipient = await build_recipient(services, caller.tenant_id, given, position)
+        recipients.append(recipient)
+        fields.extend(
+            build_field(services, field, documents[field.document - 1].id, recipient.id)
+            for field in given.fields
+        )
+    return StoredEnvelope(
+        tenant_id=caller.tenant_id,
+        id=envelope_id,
+        name=draft.name,
+        message=draft.message,
+        status=EnvelopeStatus.DRAFT,
+        sender_id=caller.actor.id,
+        sender_name=caller.actor.name,
+        sender_email=caller.actor.email,
+        external_reference=draft.reference,
+        document_type=draft.document_type,
+        authentication_level=str(draft.authentication_level),
+        language=draft.language,
+        template_ref=draft.template_ref,
+        metadata=draft.metadata,
+        reminder_first_hours=draft.reminders.first_after_hours if draft.reminders else None,
+        reminder_every_hours=draft.reminders.every_hours if draft.reminders else None,
+        expiration_date=draft.expires_at,
+        expiry_warn_days=draft.expiry_warn_days,
+        provider=None,
+        connection_id=None,
+        connection_version=None,
+        provider_ref=None,
+        provider_status="",
+        routing=None,
+        degraded=(),
+        dispatch_state=DispatchState.IDLE,
+        dispatch_epoch=0,
+        dispatch_deadline=None,
+        lookups=0,
+        next_lookup_at=None,
+        last_error=None,
+        reason="",
+        version=1,
+        created_at=now,
+        updated_at=now,
+        sent_at=None,
+        completed_at=None,
+        recipients=tuple(recipients),
+        documents=documents,
+        fields=tuple(fields),
+    )
+
+
+def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: Any) -> StoredDocument:
+    return StoredDocument(
+        id=document.id,
+        envelope_id=envelope_id,
+        position=position,
+        name=document.name,
+        media_type=document.media_type,
+        size_bytes=document.size_bytes,
+        sha256=document.sha256,
+        page_count=document.page_count,
+        pages=document.pages,
+        blob_key=document.blob_key,
+        source_media_type=document.source_media_type,
+        source_sha256=document.source_sha256,
+        status="ready",
+        created_at=now,
+    )
+
+
+async def _insert(
+    tx: Transaction,
+    envelope: StoredEnvelope,
+    ingested: Mapping[int, IngestedDocument],
+    attached: Mapping[int, StoredDocument],
+) -> None:
+    new = [
+        document for document in envelope.documents if any(document.id == one.id for one in ingested.values())
+    ]
+    taken = [{"id": str(document.id), "position": position} for position, document in attached.items()]
+    row = msgspec.to_builtins(
+        msgspec.structs.replace(envelope, recipients=(), documents=(), fields=()), builtin_types=()
+    )
+    missing = await tx.driver.fetchval(
+        "SELECT insert_envelope($1::jsonb, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb)",
+        dump(row),
+        dump([recipient_row(recipient) for recipient in envelope.recipients]),
+        dump(new),
+        dump(taken),
+        dump(envelope.fields),
+    )
+    if missing:
+        names = ", ".join(print_id(Kind.DOCUMENT, one) for one in missing)
+        raise Conflict(
+            f"These documents are already part of an envelope: {names}.",
+            remedy="Upload the document again for another envelope.",
+        )
+
+
+def _events(
+    services: Services,
+    caller: Caller,
+    envelope: StoredEnvelope,
+    ingested: Mapping[int, IngestedDocument],
+    attached: Mapping[int, StoredDocument],
+) -> list[Event]:
+    facts: dict[str, Json] = {
+        "documents": len(envelope.documents),
+        "recipients": len(envelope.recipients),
+        "fields": len(envelope.fields),
+        "reference": envelope.external_reference,
+    }
+    events = [
+        envelope_event(
+            services, LedgerType.ENVELOPE_CREATED, envelope, caller.actor, caller.source, facts=facts
+        )
+    ]
+    for document in ingested.values():
+        events.extend(document_events(services, caller, document, envelope.id))
+    events.extend(
+        document_added(services, caller, envelope, document, position)
+        for position, document in attached.items()
+    )
+    events.extend(
+        recipient_event(
+            services, LedgerType.RECIPIENT_ADDED, envelope, recipient, caller.actor, caller.source
+        )
+        for recipient in envelope.recipients
+    )
+    events.extend(field_added(services, caller, envelope, envelope.fields))
+    return events
+
+
+def document_added(
+    services: Services, caller: Caller, envelope: StoredEnvelope, document: StoredDocument, position: int
+) -> Event:
+    return part_event(
+        services,
+        LedgerType.DOCUMENT_ADDED,
+        envelope,
+        ResourceType.DOCUMENT,
+        print_id(Kind.DOCUMENT, document.id),
+        caller.actor,
+        caller.source,
+        {"document_sha256": document.sha256, "position": position},
+    )
+
+
+def field_added(
+    services: Services, caller: Caller, envelope: StoredEnvelope, fields: Sequence[StoredField]
+) -> list[Event]:
+    return [
+        part_event(
+            services,
+            LedgerType.FIELD_ADDED,
+            envelope,
+            ResourceType.FIELD,
+            print_id(Kind.FIELD, field.id),
+            caller.actor,
+            caller.source,
+            field_facts(field),
+        )
+        for field in fields
+    ]
+
+
+def field_facts(field: StoredField) -> dict[str, Any]:
+    """Coordinates as strings: canonical JSON has no floats."""
+    return {
+        "type": field.type,
+        "document": print_id(Kind.DOCUMENT, field.document_id),
+        "recipient": print_id(Kind.RECIPIENT, field.recipient_id) if field.recipient_id else "",
+        "page": field.page_number,
+        "x": f"{field.x:g}",
+        "y": f"{field.y:g}",
+        "required": field.required,
+    }

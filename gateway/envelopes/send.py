@@ -1,0 +1,27 @@
+"""Sends a draft: check, choose, pin, call, settle."""
+
+from uuid import UUID
+
+from gateway.envelopes.dispatch import Plan, choose_route, pin_route
+from gateway.envelopes.store import load_envelope, lock_envelope
+from gateway.services import Caller, Services
+from normalizer.errors import Conflict
+from normalizer.status import EnvelopeStatus, check_move
+
+
+async def plan_send(services: Services, caller: Caller, envelope_id: UUID) -> Plan:
+    """Pins the dispatch of a draft; `carry_out` does it. Raises ValidationFailed with everything missing,
+    InvalidTransition when it is no draft, Conflict when somebody edits it at the same moment.
+    """
+    seen = await load_envelope(services.database, caller.tenant_id, envelope_id)
+    check_move(seen.status, EnvelopeStatus.PROCESSING)
+    route = await choose_route(services, seen)
+    async with services.database.transaction(caller.tenant_id) as tx:
+        envelope = await lock_envelope(tx, caller.tenant_id, envelope_id)
+        check_move(envelope.status, EnvelopeStatus.PROCESSING)
+        if envelope.version != seen.version:
+            raise Conflict("The draft was changed while it was being sent.", remedy="Send it again.")
+        plan, event = await pin_route(services, tx, caller, envelope, route)
+        await services.recorder.record(tx, [event])
+        await tx.commit()
+    return plan
