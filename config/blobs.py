@@ -8,6 +8,7 @@ Rogaway and Vizár, 2015. So a frame that is altered, moved, dropped or cut off 
 MUST leave no object behind when the stream ends with an error. Must never be called with a transaction open.
 """
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -37,6 +38,7 @@ _MAGIC = b"CSB1"
 _SALT_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + 16 + _SALT_BYTES
 _TAG_BYTES = 16
+_ABORT_S = 10.0
 _KEY = re.compile(r"[0-9a-f-]{36}/[0-9a-f]{32}")
 
 
@@ -63,25 +65,24 @@ class BlobStore:
         key = f"{tenant_id}/{secrets.token_hex(16)}"
         head = _MAGIC + data_key.id.bytes + secrets.token_bytes(_SALT_BYTES)
         sealer = _Sealer(data_key.key, tenant_id, key, head)
-        failure: list[BaseException] = []
-
-        async def body() -> AsyncIterator[bytes]:
-            # obstore wraps an error of the stream: the original is kept to be raised.
-            try:
-                async for part in sealer.seal(chunks):
-                    yield part
-            except BaseException as error:
-                failure.append(error)
-                raise
-
+        handover = _Handover()
+        # A Future, not a coroutine. Few parts at a time keep the memory flat.
+        upload = asyncio.ensure_future(
+            obstore.put_async(self._objects, key, handover.parts(), max_concurrency=2)
+        )
         try:
-            # A Future, not a coroutine. One part at a time keeps the memory flat.
-            await obstore.put_async(self._objects, key, body(), max_concurrency=2)
+            async for part in sealer.seal(chunks):
+                await handover.give(part, upload)
+            await handover.give(None, upload)
+            await asyncio.shield(upload)
         except BaseException as error:
+            # The stream failed, the caller was cancelled, or the store refused. Cancelling the upload would
+            # leave its parts behind: it is told to fail instead, and cleans up after itself.
+            handover.abort()
+            await asyncio.wait({upload}, timeout=_ABORT_S)
+            refusal = upload.exception() if upload.done() and not upload.cancelled() else None
             await self._remove_unfinished(key)
-            if failure:
-                raise failure[0] from None
-            if isinstance(error, Exception):
+            if refusal is error:
                 raise StoreUnavailable(
                     f"the blob store refused an object ({type(error).__name__})"
                 ) from error
@@ -167,6 +168,41 @@ async def _named_errors(stream: AsyncIterable[Any]) -> AsyncIterator[Any]:
         raise
     except Exception as error:
         raise StoreUnavailable(f"the blob store broke off ({type(error).__name__})") from error
+
+
+class _Aborted(Exception):
+    """Told to the upload instead of the rest of a stream that failed."""
+
+
+class _Handover:
+    """Parts from the caller's task, which reads the stream, to the upload, which obstore drives."""
+
+    def __init__(self) -> None:
+        self._parts: asyncio.Queue[bytes | _Aborted | None] = asyncio.Queue(2)
+
+    async def give(self, part: bytes | None, upload: "asyncio.Future[Any]") -> None:
+        """Waits for room; raises the upload's error when it ended early. None is the end."""
+        if not upload.done() and not self._parts.full():
+            self._parts.put_nowait(part)
+            return
+        giving = asyncio.ensure_future(self._parts.put(part))
+        try:
+            await asyncio.wait({giving, upload}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            giving.cancel()  # nothing happens when it is done
+        if upload.done():
+            upload.result()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        while (part := await self._parts.get()) is not None:
+            if isinstance(part, _Aborted):
+                raise part
+            yield part
+
+    def abort(self) -> None:
+        while not self._parts.empty():
+            self._parts.get_nowait()
+        self._parts.put_nowait(_Aborted())
 
 
 class _Frames:

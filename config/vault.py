@@ -1,8 +1,8 @@
 """Encryption of secrets at rest: AES-256-GCM under one data key per tenant, wrapped by a master key.
 
 Stored form: `v1|kek_id|dek_id|nonce|ciphertext`. The additional data is tenant|table|column|row and that
-head, so a ciphertext opens only in the row, column and tenant that it was made for. `kek_id` says which master
-key wrapped the data key when this was written; a later re-wrap does not change it.
+head, so a ciphertext opens only in the row, column and tenant that it was made for. `kek_id` says which
+master key wrapped the data key when this was written; a later re-wrap does not change it.
 Data keys stay in memory for five minutes at most. A random nonce allows 2^30 encryptions under one data key:
 rotate them long before (`rotate_data_key`); retired keys go on opening what they closed.
 Must never return a plaintext that failed authentication, and never use a data key that is not yet committed.

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from config.blobs import FRAME_BYTES, BlobStore, StoredBlob, open_objects_at
 from config.clock import FixedClock
-from config.errors import BlobDamaged, BlobNotFound, ConfigError
+from config.errors import BlobDamaged, BlobNotFound, ConfigError, StoreUnavailable
 from config.master_keys import LocalKeyWrapper
 from config.vault import Vault
 from tests.fixtures.store import Store
@@ -139,10 +139,18 @@ async def test_blob_put_that_is_cancelled_leaves_no_object(blobs: BlobStore, fol
 
     task = asyncio.create_task(blobs.put(TENANT, stalling()))
     await reached.wait()
+    while not list(folder.rglob("*#*")):  # noqa: ASYNC110  # the part that obstore keeps beside the object until it is whole
+        await asyncio.sleep(0.005)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert stored_files(folder) == []
+
+
+async def test_blob_that_the_store_cannot_take_is_unavailable(blobs: BlobStore, folder: Path) -> None:
+    (folder / str(TENANT)).write_text("a file where the folder should be")
+    with pytest.raises(StoreUnavailable):
+        await blobs.put(TENANT, parts(os.urandom(30_000_000), 1_000_000))
 
 
 async def test_blob_deleted_is_gone_and_deleting_again_is_no_error(blobs: BlobStore) -> None:
