@@ -149,6 +149,8 @@ async def list_changes(
 async def void_envelope(
     exchange: Exchange, connection: Connection, provider_ref: str, reason: str
 ) -> EnvelopeReport:
+    # What is still being prepared cannot be cancelled yet.
+    await _processed_status(exchange, connection, "void_envelope", provider_ref, (0.0, *_WAITS_S))
     # Without notifyOthers nobody would be told, unlike at other providers.
     change = StateChange(
         state="CANCELLED",
