@@ -19,7 +19,7 @@ SYSTEM_TENANT = UUID(int=0)
 _BODY = b"countersign/ledger-body/v1\0"
 _LINK = b"countersign/ledger-link/v1\0"
 _GENESIS = b"countersign/ledger-genesis/v1\0"
-_PLACE = struct.Struct(">Qq")
+_PLACE = struct.Struct(">qq")
 
 
 class Link(NamedTuple):
@@ -62,7 +62,7 @@ def hash_genesis(tenant_id: UUID, chain_id: str) -> bytes:
 def link_prefix(chain_id: str) -> bytes:
     """The part of a link's preimage that all entries of a chain share."""
     encoded = chain_id.encode()
-    return _LINK + struct.pack(">H", len(encoded)) + encoded
+    return _LINK + struct.pack(">H", len(encoded) & 0xFFFF) + encoded
 
 
 def hash_link(chain_id: str, seq: int, recorded_us: int, prev_hash: bytes, body_hash: bytes) -> bytes:
@@ -93,11 +93,7 @@ class ChainCheck:
         for link in links:
             # The loop does nothing but hash and compare; whatever differs is looked at again outside it.
             body_hash = sha256(body_domain + link[5]).digest()
-            try:
-                place = pack(link[0], link[1])
-            except struct.error:
-                place = b""
-            own = sha256(prefix + place + link[2] + body_hash).digest()
+            own = sha256(prefix + pack(link[0], link[1]) + link[2] + body_hash).digest()
             if (
                 own != link[4]
                 or link[2] != last_hash
