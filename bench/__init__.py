@@ -1,0 +1,1 @@
+"""Benchmarks: ratios with targets, medians of interleaved runs; absolute figures are reported, never asserted."""
