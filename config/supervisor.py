@@ -1,9 +1,9 @@
 """Runs named child processes: starts them in order, starts again what ends, stops them in reverse order.
 
-Used by `countersign up` and the demo for gateway, deliverer, worker, scheduler and sandboxes. A child's output
-is passed on line by line behind its name. A child that ends is started again after a growing pause; a child
+Used by `countersign up` and the demo for gateway, deliverer, worker, scheduler and sandboxes. The output of a
+child is passed on line by line behind its name. A child that ends is started again after a growing pause; one
 that may end (`restart=False`) is only reported.
-MUST be created and used in the main thread: children die with the thread that started them (config.processes).
+MUST be created and used in the main thread: children die with the thread that started them.
 Must never be given a secret on a command line: secrets go into `env`.
 """
 
@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -24,6 +24,7 @@ from config.processes import die_with_parent, end_group
 logger = logging.getLogger("countersign.supervisor")
 
 _LINE_BYTES = 1024 * 1024
+_LAST_LINES_S = 2.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_AFTER_S = 30.0  # a child that lived this long starts again with the first pause
@@ -41,7 +42,7 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    """`async with Supervisor() as supervisor`, then `await supervisor.start(spec)` for each child in order."""
+    """Use as `async with Supervisor() as supervisor`, then `await supervisor.start(spec)` in order."""
 
     def __init__(self, output: TextIO | None = None) -> None:
         self._output = output or sys.stderr
@@ -100,8 +101,10 @@ class _Child:
         self.restarts = 0
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
+        self._lines = asyncio.StreamReader()
+        self._pipe: asyncio.ReadTransport
         self._keeper: asyncio.Task[None] | None = None
-        self._is_stopping = False
+        self._stop_asked = asyncio.Event()
         self._pause_s = _FIRST_PAUSE_S
 
     @property
@@ -117,32 +120,49 @@ class _Child:
         self._keeper = asyncio.create_task(self._keep())
 
     async def _spawn(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *self.spec.command,
-            env={**os.environ, **self.spec.env},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            limit=_LINE_BYTES,
-            preexec_fn=die_with_parent(signal.SIGTERM),
-        )
+        # A pipe of our own: asyncio's would make `wait()` wait until the grandchildren close it too.
+        reading_end, writing_end = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.spec.command,
+                env={**os.environ, **self.spec.env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing_end,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGTERM),
+            )
+        except BaseException:
+            os.close(reading_end)
+            raise
+        finally:
+            os.close(writing_end)
+        self._lines = asyncio.StreamReader(limit=_LINE_BYTES)
+        protocol = asyncio.StreamReaderProtocol(self._lines)
+        pipe = os.fdopen(reading_end, "rb", 0)
+        self._pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
         while self._process is not None:
             started_at = loop.time()
-            await self._pass_on_output(self._process)
+            copying = asyncio.create_task(self._copy_lines(self._lines))
             status = await self._process.wait()
-            end_group(self._process.pid)
-            if self._is_stopping:
+            end_group(self._process.pid)  # what it left would also hold the pipe open
+            await asyncio.wait({copying}, timeout=_LAST_LINES_S)
+            copying.cancel()
+            self._pipe.close()
+            if self._stop_asked.is_set():
                 return
             logger.warning("%s ended with status %s", self.spec.name, status)
             if not self.spec.restart:
                 return
             if loop.time() - started_at > _HEALTHY_AFTER_S:
                 self._pause_s = _FIRST_PAUSE_S
-            await asyncio.sleep(self._pause_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s):
+                    await self._stop_asked.wait()
+                    return
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             self.restarts += 1
             try:
@@ -150,51 +170,32 @@ class _Child:
             except OSError:
                 logger.exception("%s cannot be started again", self.spec.name)
                 return
+            if self._stop_asked.is_set():  # it came while the child was being started
+                self._signal(self.spec.stop_signal)
 
-    async def _pass_on_output(self, process: asyncio.subprocess.Process) -> None:
-        """Copies lines until the child ends; its own children may hold the pipe open longer."""
-        if process.stdout is None:
-            return
-        ending = asyncio.ensure_future(process.wait())
-        try:
-            while True:
-                reading = asyncio.ensure_future(self._next_line(process.stdout))
-                await asyncio.wait({reading, ending}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    # The leader is gone: end its group, then read what was still written.
-                    end_group(process.pid)
-                line = await reading
-                if not line:
-                    return
-                text = line.decode(errors="replace").rstrip("\r\n")
-                print(f"{self.spec.name} | {text}", file=self._output, flush=True)
-        finally:
-            ending.cancel()
+    async def _copy_lines(self, lines: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await lines.readline()
+            except ValueError:  # over the limit: the reader has dropped its beginning
+                line = b"(a line was too long)\n"
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip("\r\n")
+            print(f"{self.spec.name} | {text}", file=self._output, flush=True)
 
-    @staticmethod
-    async def _next_line(stream: asyncio.StreamReader) -> bytes:
-        try:
-            return await stream.readline()
-        except ValueError:  # a line over the limit: its first part was dropped by the reader
-            return b"(a line was too long)\n"
-
-    async def stop(self) -> None:
-        self._is_stopping = True
+    def _signal(self, which: signal.Signals) -> None:
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(self.spec.stop_signal)
-            try:
-                async with asyncio.timeout(self.spec.stop_within_s):
-                    await process.wait()
-            except TimeoutError:
-                logger.warning("%s did not stop in time and is killed", self.spec.name)
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if process is not None:
-            end_group(process.pid)
-        if self._keeper is not None:
-            self._keeper.cancel()  # it may be in a pause before a restart
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+                process.send_signal(which)
+
+    async def stop(self) -> None:
+        self._stop_asked.set()
+        if self._keeper is None:
+            return
+        for which, within_s in ((self.spec.stop_signal, self.spec.stop_within_s), (signal.SIGKILL, 10.0)):
+            if not self._keeper.done():
+                self._signal(which)
+                await asyncio.wait({self._keeper}, timeout=within_s)
+        await self._keeper
