@@ -174,6 +174,7 @@ def drop_connection(scope: HTTPScope) -> None:
     client = scope["client"]
     if client is None:
         return
+    peer = (client[0], int(client[1]))  # the server gives the port as text
     for number in range(3, 4096):
         try:
             if not stat.S_ISSOCK(os.fstat(number).st_mode):
@@ -183,7 +184,7 @@ def drop_connection(scope: HTTPScope) -> None:
             continue
         with found:
             try:
-                if found.getpeername()[:2] == (client[0], client[1]):
+                if found.getpeername()[:2] == peer:
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
                     found.shutdown(socket.SHUT_RDWR)
                     return

@@ -115,7 +115,7 @@ class Sandbox:
         self.http.close()
         self.process.send_signal(signal.SIGTERM)
         _out, err = self.process.communicate(timeout=20)
-        assert "Traceback" not in err, err
+        assert self.process.returncode == 0 and "Traceback" not in err, err
         return self.process.returncode
 
     def assertion(self, *, key: str | None = None, alg: str = "RS256", **claims: object) -> str:
@@ -204,8 +204,12 @@ class Receiver:
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
         self.thread.start()
 
+    @staticmethod
+    def decode(body: bytes) -> dict:
+        return json.loads(body)
+
     def next(self, timeout: float = 20) -> dict:
-        return json.loads(self.next_raw(timeout)[1])
+        return self.decode(self.next_raw(timeout)[1])
 
     def next_raw(self, timeout: float = 20) -> tuple[dict[str, str], bytes]:
         return self.posts.get(timeout=timeout)
