@@ -203,11 +203,11 @@ BEGIN
         ORDER BY r.place, r.endpoint_id
         LIMIT room
     ), share AS MATERIALIZED (
-        SELECT c.endpoint_id, count(*) < (
+        SELECT c.endpoint_id, c.taken < (
             SELECT count(*) FROM (
                 SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
-                AND d.due_at <= now() LIMIT count(*) + 1) q) AS more
-        FROM chosen c GROUP BY c.endpoint_id
+                AND d.due_at <= now() LIMIT c.taken + 1) q) AS more
+        FROM (SELECT k.endpoint_id, count(*) AS taken FROM chosen k GROUP BY k.endpoint_id) c
     ), leased AS (
         UPDATE deliveries d
         SET state = 'leased', lease_until = now() + lease, claim_id = claim
@@ -249,6 +249,7 @@ BEGIN
         SELECT t.tenant_id, t.id, t.attempt_id, t.started_at, t.duration_ms, t.outcome, t.status, t.error,
                t.response
         FROM done t
+        ON CONFLICT DO NOTHING  -- a batch is written again when the answer to the first time was lost
     ), settled AS (
         UPDATE deliveries d SET
             state = CASE WHEN t.state <> 'pending' OR e.active THEN t.state

@@ -1,0 +1,102 @@
+"""One attempt: compose, sign, send, decide. A failure of any kind becomes a decision, never an exception."""
+
+import logging
+from datetime import datetime
+
+from config.clock import Clock
+from normalizer.ids import Ids
+from webhooks.outbound.claims import SUCCESS_BODY_BYTES, Claim, Completion
+from webhooks.outbound.client import Answer, WebhookClient
+from webhooks.outbound.compose import compose_body, message_id
+from webhooks.outbound.mailbox import Route
+from webhooks.outbound.schedule import Decision, Verdict, read_retry_after
+from webhooks.outbound.sign import sign
+
+logger = logging.getLogger("countersign.deliverer")
+
+_STATES = {
+    Verdict.SUCCEEDED: "succeeded",
+    Verdict.RETRY: "pending",
+    Verdict.EXHAUSTED: "exhausted",
+    Verdict.GONE: "held",
+}
+
+
+class Attempter:
+    def __init__(self, client: WebhookClient, clock: Clock, ids: Ids) -> None:
+        self._client = client
+        self._clock = clock
+        self._ids = ids
+
+    async def attempt(self, claim: Claim, route: Route) -> tuple[Completion, Answer]:
+        started_at = self._clock.now()
+        try:
+            answer = await self._send(claim, route, started_at)
+        except Exception:  # a fault of ours with one message must end as a logged attempt, not as a loop
+            logger.exception("delivery %s could not be sent", claim.id)
+            answer = Answer(duration_ms=0, error="not sent: a fault of the deliverer, see its log")
+        decision = route.schedule.decide(
+            attempt=claim.attempt,
+            throttled=claim.throttled,
+            status=answer.status,
+            hint_s=read_retry_after(answer.retry_after, started_at),
+            instruction=answer.instruction,
+        )
+        _log(claim, answer, decision)
+        return self._complete(claim, answer, decision, started_at), answer
+
+    async def _send(self, claim: Claim, route: Route, now: datetime) -> Answer:
+        if route.url is None or route.keys is None:
+            return Answer(duration_ms=0, error=f"not sent: {route.trouble}")
+        message = message_id(claim.event_id)
+        body = compose_body(
+            message=message,
+            type_=claim.type,
+            occurred_at=claim.occurred_at,
+            tenant_id=claim.tenant_id,
+            sequence=claim.sequence,
+            data=claim.data,
+        )
+        headers = sign(route.keys, route.profile, message=message, type_=claim.type, body=body, now=now)
+        headers["Content-Type"] = "application/json"
+        return await self._client.post(route.url, headers, body, route.timeout_s)
+
+    def _complete(self, claim: Claim, answer: Answer, decision: Decision, started_at: datetime) -> Completion:
+        succeeded = decision.verdict is Verdict.SUCCEEDED
+        body = answer.body[:SUCCESS_BODY_BYTES] if succeeded else answer.body
+        error = answer.error if not decision.reason else f"{answer.error}; {decision.reason}".strip("; ")
+        return Completion(
+            claim=claim,
+            state=_STATES[decision.verdict],
+            attempt=decision.attempt,
+            throttled=decision.throttled,
+            delay_s=decision.delay_s,
+            attempt_id=self._ids.new(),
+            started_at=started_at,
+            duration_ms=answer.duration_ms,
+            outcome=decision.verdict.value,
+            status=answer.status,
+            error=error,
+            response=body or None,
+        )
+
+
+def _log(claim: Claim, answer: Answer, decision: Decision) -> None:
+    """One wide line per attempt; successes only for whoever asks: each of them is a row already."""
+    level = logging.DEBUG if decision.verdict is Verdict.SUCCEEDED else logging.INFO
+    if logger.isEnabledFor(level):
+        logger.log(
+            level,
+            "delivery.attempted",
+            extra={
+                "delivery_id": str(claim.id),
+                "event_id": str(claim.event_id),
+                "endpoint_id": str(claim.endpoint_id),
+                "attempt": decision.attempt,
+                "status": answer.status,
+                "duration_ms": answer.duration_ms,
+                "outcome": decision.verdict.value,
+                "retry_in_s": round(decision.delay_s, 1),
+                "error": answer.error,
+            },
+        )

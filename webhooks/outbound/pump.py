@@ -1,0 +1,345 @@
+"""The pump: serves every ready mailbox at once from one event loop.
+
+Claims a batch fairly across mailboxes ahead of need, sends concurrently, writes completions in batches: well
+under half a statement per delivery. First attempts keep at least half of the slots; a mailbox that hangs gets
+one. No transaction is open while a request is under way; a process that dies loses only time, as its leases
+run out. Must never send a claim without its endpoint's configuration in the claim's own revision.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+from config.clock import Clock
+from config.database import Database
+from config.errors import StoreUnavailable
+from config.settings import DeliverySettings
+from normalizer.ids import Ids
+from webhooks.outbound.attempt import Attempter
+from webhooks.outbound.claims import (
+    Claim,
+    Completion,
+    claim_deliveries,
+    complete_deliveries,
+    release_claims,
+    renew_leases,
+)
+from webhooks.outbound.fanout import fan_out
+from webhooks.outbound.mailbox import Mailbox, Route
+from webhooks.outbound.ports import RecordEvents
+from webhooks.outbound.settle import needs_ledger, settle
+
+logger = logging.getLogger("countersign.deliverer")
+
+_T = TypeVar("_T")
+ReadRoutes = Callable[[list[UUID]], Awaitable[dict[UUID, Route]]]
+
+_MAILBOXES_PER_CLAIM = 128
+_MAILBOXES_KEPT = 20_000
+_STORE_PAUSE_S = 0.5
+_BUSY_PAUSE_S = 0.01
+_COALESCE_S = 0.002
+_LOCAL_TIMER_S = 60.0  # later retries are the sweep's
+
+
+class Pump:
+    def __init__(
+        self,
+        hub: Database,
+        attempter: Attempter,
+        read_routes: ReadRoutes,
+        recorder: RecordEvents,
+        settings: DeliverySettings,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._hub = hub
+        self._attempter = attempter
+        self._read_routes = read_routes
+        self._recorder = recorder
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._lease = timedelta(seconds=settings.lease_s)
+        self._mailboxes: dict[UUID, Mailbox] = {}
+        self._ready: dict[UUID, None] = {}  # in turn
+        self._queue: deque[Claim] = deque()
+        self._done: list[Completion] = []
+        self._claims: Counter[UUID] = Counter()
+        self._tenants: Counter[UUID] = Counter()
+        self._held = 0
+        self._retries = 0
+        self._blocked: dict[UUID, set[UUID]] = {}  # by tenant: mailboxes that wait for the tenant's share
+        self._runners: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._to_fan_out = asyncio.Event()
+        self._to_claim = asyncio.Event()
+        self._to_write = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._stopping = False
+        self.delivered = 0
+
+    # What the process around it tells and asks.
+
+    def start(self) -> None:
+        loops = (self._fan_out, self._claim, self._write, self._renew)
+        self._tasks = [asyncio.create_task(self._repeat(loop), name=loop.__name__) for loop in loops]
+
+    def wake(self, mailboxes: Iterable[UUID] = ()) -> None:
+        """There may be events to fan out, and these mailboxes may have work."""
+        self._to_fan_out.set()
+        self.add_ready(mailboxes)
+
+    def add_ready(self, mailboxes: Iterable[UUID]) -> None:
+        for mailbox in mailboxes:
+            self._ready[mailbox] = None
+        if self._ready:
+            self._to_claim.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._held or self._ready or self._to_fan_out.is_set())
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._runners)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes nothing new, gives back what was not sent, lets what is under way finish for `grace_s`."""
+        self._stopping = True
+        unsent = list(self._queue)
+        self._queue.clear()
+        self._to_fan_out.set()
+        self._to_claim.set()
+        try:
+            async with asyncio.timeout(grace_s):
+                for claim in unsent:
+                    self._let_go(claim)
+                await release_claims(self._hub, unsent)
+                # A claim that is under way is waited for, as its answer must be given back.
+                await asyncio.wait(
+                    [task for task in self._tasks if task.get_name() in {"_fan_out", "_claim"}]
+                )
+                while self._held:
+                    await self._finished.wait()
+                    self._finished.clear()
+        except (TimeoutError, StoreUnavailable):
+            logger.warning("not everything could be ended in time; leases will run out")
+        for task in (*self._runners, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._runners, *self._tasks, return_exceptions=True)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        ends_early = step in {self._fan_out, self._claim}
+        while not (self._stopping and ends_early):
+            try:
+                await step()
+            except Exception:  # one broken step must not end the process's only delivery loop
+                logger.exception("a step of the pump failed")
+                await asyncio.sleep(_STORE_PAUSE_S)
+
+    # From events to deliveries.
+
+    async def _fan_out(self) -> None:
+        await self._to_fan_out.wait()
+        if self._stopping:
+            return
+        self._to_fan_out.clear()
+        fanned = await _with_store(lambda: fan_out(self._hub))
+        if fanned.busy:
+            await asyncio.sleep(_BUSY_PAUSE_S)
+        if not fanned.is_last:
+            self._to_fan_out.set()
+        self.add_ready(fanned.mailboxes)
+
+    # From deliveries to claims.
+
+    async def _claim(self) -> None:
+        await self._to_claim.wait()
+        if self._stopping:
+            return
+        room = min(self._settings.batch_size, self._capacity - self._held)
+        if self._queue and room < self._settings.batch_size // 2:
+            self._to_claim.clear()  # a runner or a completion sets it again
+            return
+        wanted, shares = self._choose(room)
+        if not wanted:
+            self._to_claim.clear()
+            return
+        claimed = await _with_store(
+            lambda: claim_deliveries(
+                self._hub,
+                wanted,
+                shares,
+                room=room,
+                retry_room=max(0, self._settings.in_flight // 2 - self._retries),
+                lease=self._lease,
+                claim_id=self._ids.new(),
+            )
+        )
+        self._take(claimed.claims)
+        if len(claimed.claims) >= room:
+            self.add_ready(wanted)  # there may be more; behind those whose turn has not come
+        if claimed.busy:
+            asyncio.get_running_loop().call_later(_BUSY_PAUSE_S, self.add_ready, claimed.busy)
+        await self._dispatch(claimed.claims)
+
+    @property
+    def _capacity(self) -> int:
+        return self._settings.in_flight + self._settings.batch_size
+
+    def _choose(self, room: int) -> tuple[list[UUID], list[int]]:
+        """Takes the next mailboxes in turn, with what each may add; full ones wait for a completion.
+
+        They are taken before the claim, so that a wake during the claim puts them back.
+        """
+        wanted: list[UUID] = []
+        shares: list[int] = []
+        tenants: Counter[UUID] = Counter()
+        if room <= 0:
+            return wanted, shares
+        for endpoint_id in list(self._ready):
+            mailbox = self._mailboxes.get(endpoint_id)
+            share = room
+            if mailbox is not None:
+                tenant = mailbox.tenant_id
+                tenant_room = self._settings.in_flight_per_tenant - self._tenants[tenant] - tenants[tenant]
+                share = min(mailbox.share(room), tenant_room)
+                if share <= 0:
+                    mailbox.has_more = True
+                    if tenant_room <= 0:
+                        self._blocked.setdefault(tenant, set()).add(endpoint_id)
+                    del self._ready[endpoint_id]
+                    continue
+                tenants[tenant] += share
+            del self._ready[endpoint_id]
+            wanted.append(endpoint_id)
+            shares.append(share)
+            if len(wanted) == _MAILBOXES_PER_CLAIM:
+                break
+        return wanted, shares
+
+    def _take(self, claims: list[Claim]) -> None:
+        if len(self._mailboxes) > _MAILBOXES_KEPT:
+            self._mailboxes = {key: box for key, box in self._mailboxes.items() if box.held}
+        for claim in claims:
+            mailbox = self._mailboxes.get(claim.endpoint_id)
+            if mailbox is None:
+                mailbox = self._mailboxes[claim.endpoint_id] = Mailbox(claim.endpoint_id, claim.tenant_id)
+            mailbox.held += 1
+            mailbox.has_more = claim.more
+            self._held += 1
+            self._retries += claim.attempt > 0
+            self._claims[claim.claim_id] += 1
+            self._tenants[claim.tenant_id] += 1
+
+    # From claims to attempts.
+
+    async def _dispatch(self, claims: list[Claim]) -> None:
+        stale = {
+            claim.endpoint_id for claim in claims if not self._has_route(claim.endpoint_id, claim.revision)
+        }
+        if stale:
+            routes = await _with_store(lambda: self._read_routes(list(stale)))
+            for endpoint_id, route in routes.items():
+                self._mailboxes[endpoint_id].route = route
+        for claim in claims:
+            if self._stopping or self._mailboxes[claim.endpoint_id].route is None:
+                # Deleted between claim and read, or we are leaving: the lease's end or the sweep settles it.
+                await release_claims(self._hub, [claim])
+                self._let_go(claim)
+                continue
+            self._queue.append(claim)
+            if len(self._runners) < self._settings.in_flight:
+                runner = asyncio.create_task(self._run())
+                self._runners.add(runner)
+                runner.add_done_callback(self._runners.discard)
+
+    def _has_route(self, endpoint_id: UUID, revision: int) -> bool:
+        route = self._mailboxes[endpoint_id].route
+        return route is not None and route.revision >= revision
+
+    async def _run(self) -> None:
+        """One slot: sends what is queued, one after the other, and ends when nothing is."""
+        while self._queue:
+            claim = self._queue.popleft()
+            if len(self._queue) <= self._settings.batch_size // 2 and self._ready:
+                self._to_claim.set()
+            mailbox = self._mailboxes[claim.endpoint_id]
+            route = mailbox.route
+            if route is None:
+                raise AssertionError("a claim was queued without its route")
+            completion, answer = await self._attempter.attempt(claim, route)
+            mailbox.slow = answer.slow
+            self._done.append(completion)
+            self._to_write.set()
+
+    # From attempts to completions.
+
+    async def _write(self) -> None:
+        await self._to_write.wait()
+        if len(self._done) < self._settings.batch_size and self._queue:
+            await asyncio.sleep(_COALESCE_S)
+        self._to_write.clear()
+        await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        batch, self._done = self._done, []
+        common = [completion for completion in batch if not needs_ledger(completion)]
+        rare = [completion for completion in batch if needs_ledger(completion)]
+        lost: list[UUID] = []
+        if common:
+            lost += await _with_store(lambda: complete_deliveries(self._hub, common))
+        if rare:
+            lost += await _with_store(lambda: settle(self._hub, self._recorder, rare, self._ids, self._clock))
+        if lost:
+            logger.warning("deliveries.lease_lost", extra={"deliveries": len(lost)})
+        for completion in batch:
+            self._finish(completion)
+        self._finished.set()
+
+    def _finish(self, completion: Completion) -> None:
+        claim = completion.claim
+        mailbox = self._let_go(claim)
+        self.delivered += completion.state == "succeeded"
+        if mailbox.has_more:
+            self.add_ready((mailbox.id,))
+        self.add_ready(self._blocked.pop(claim.tenant_id, ()))
+        if completion.state == "pending" and completion.delay_s <= _LOCAL_TIMER_S:
+            asyncio.get_running_loop().call_later(completion.delay_s + 0.01, self.add_ready, (mailbox.id,))
+        elif self._ready:
+            self._to_claim.set()
+
+    def _let_go(self, claim: Claim) -> Mailbox:
+        mailbox = self._mailboxes[claim.endpoint_id]
+        mailbox.held -= 1
+        self._held -= 1
+        self._retries -= claim.attempt > 0
+        for counter, key in ((self._claims, claim.claim_id), (self._tenants, claim.tenant_id)):
+            counter[key] -= 1
+            if counter[key] <= 0:
+                del counter[key]
+        return mailbox
+
+    async def _renew(self) -> None:
+        """Long requests keep their lease: renewed well before it ends, as long as this process lives."""
+        await asyncio.sleep(self._settings.lease_s / 6)
+        held = list(self._claims)
+        await _with_store(lambda: renew_leases(self._hub, held, self._lease))
+
+
+async def _with_store(call: Callable[[], Awaitable[_T]]) -> _T:
+    """Repeats until the store answers. Safe for all of ours: a claim, completion or fan-out whose answer was
+        lost is fenced by its claim id, and its leases run
+    out.
+    """
+    while True:
+        try:
+            return await call()
+        except StoreUnavailable:
+            logger.warning("the store is away; trying again", exc_info=True)
+            await asyncio.sleep(_STORE_PAUSE_S)

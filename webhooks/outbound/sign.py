@@ -1,0 +1,134 @@
+"""Signs a webhook in both forms from the same bytes and one integer timestamp per attempt.
+
+Two keys come from one secret text. The design's header takes the UTF-8 bytes of the whole text, which is what
+a receiver does that follows the design documents. The standard header takes the base64-decoded bytes after
+`whsec_`, which is what every Standard Webhooks library does; a tenant's own text without that prefix is taken
+as UTF-8 in both, and its libraries are given `whsec_` + base64 of it. During a rotation the standard header
+carries both signatures; the design's header has room for one and changes over at the cutover.
+Must never log a key or a secret, and never sign anything but the bytes that are sent.
+Source: Standard Webhooks 1.0.0; the design documents (webhook headers).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets as random_source
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from config.secret import Secret
+from normalizer.errors import Finding, ValidationFailed
+
+PREFIX = "whsec_"
+SHORTEST_BYTES = 24
+LONGEST_BYTES = 64
+LONGEST_TEXT = 255
+
+
+class SignatureProfile(StrEnum):
+    BOTH = "both"
+    SEED = "seed"  # the design documents' headers only
+    STANDARD = "standard"
+
+
+class SigningKeys:
+    """One secret's two keys, ready for use. `copy()` of a prepared HMAC saves hashing the key each time."""
+
+    __slots__ = ("_design", "_standard")
+
+    def __init__(self, secret: Secret) -> None:
+        text = secret.reveal()
+        self._design = hmac.new(text.encode(), digestmod=hashlib.sha256)
+        self._standard = hmac.new(standard_key(text), digestmod=hashlib.sha256)
+
+    def __repr__(self) -> str:
+        return "SigningKeys(***)"
+
+    def standard(self, signed: bytes) -> str:
+        mac = self._standard.copy()
+        mac.update(signed)
+        return "v1," + binascii.b2a_base64(mac.digest(), newline=False).decode()
+
+    def design(self, signed: bytes) -> str:
+        mac = self._design.copy()
+        mac.update(signed)
+        return "sha256=" + mac.hexdigest()
+
+
+class KeyRing(msgspec.Struct, frozen=True):
+    """An endpoint's keys: the current one and, while a rotation overlaps, the one before it."""
+
+    current: SigningKeys
+    previous: SigningKeys | None = None
+    previous_until: datetime | None = None
+    cutover_at: datetime | None = None
+
+    def at(self, now: datetime) -> tuple[tuple[SigningKeys, ...], SigningKeys]:
+        """The keys of the standard header (newest first) and the one of the design's header."""
+        if self.previous is None or self.previous_until is None or now >= self.previous_until:
+            return (self.current,), self.current
+        changed = self.cutover_at is None or now >= self.cutover_at
+        return (self.current, self.previous), (self.current if changed else self.previous)
+
+
+def sign(
+    ring: KeyRing, profile: SignatureProfile, *, message: str, type_: str, body: bytes, now: datetime
+) -> dict[str, str]:
+    """The signature headers of one attempt at `now`."""
+    timestamp = str(int(now.timestamp()))
+    standard_keys, design_key = ring.at(now)
+    headers: dict[str, str] = {}
+    if profile is not SignatureProfile.SEED:
+        signed = b"".join((f"{message}.{timestamp}.".encode(), body))
+        headers["webhook-id"] = message
+        headers["webhook-timestamp"] = timestamp
+        headers["webhook-signature"] = " ".join(keys.standard(signed) for keys in standard_keys)
+    if profile is not SignatureProfile.STANDARD:
+        headers["X-Signature-Event"] = type_
+        headers["X-Signature-Timestamp"] = timestamp
+        headers["X-Signature-Signature"] = design_key.design(b"".join((timestamp.encode(), b".", body)))
+    return headers
+
+
+def make_secret() -> Secret:
+    return Secret(PREFIX + base64.b64encode(random_source.token_bytes(32)).decode())
+
+
+def vet_secret(text: str) -> Secret:
+    """A tenant's own secret. Raises ValidationFailed when it is shorter than 24 bytes or not plain text."""
+    problem = ""
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        problem = "a secret is printable ASCII without spaces at its ends"
+    elif len(text) > LONGEST_TEXT:
+        problem = f"a secret has at most {LONGEST_TEXT} characters"
+    elif text.startswith(PREFIX):
+        try:
+            size = len(standard_key(text))
+        except binascii.Error:
+            problem = "what follows whsec_ is not base64"
+        else:
+            if not SHORTEST_BYTES <= size <= LONGEST_BYTES:
+                problem = f"a whsec_ secret encodes {SHORTEST_BYTES} to {LONGEST_BYTES} bytes"
+    elif len(text) < SHORTEST_BYTES:
+        problem = f"a secret has at least {SHORTEST_BYTES} bytes"
+    if problem:
+        raise ValidationFailed(problem.capitalize() + ".", (Finding("/secret", problem),))
+    return Secret(text)
+
+
+def standard_key(text: str) -> bytes:
+    """The key that Standard Webhooks libraries use. Raises binascii.Error when it is not base64."""
+    if not text.startswith(PREFIX):
+        return text.encode()
+    return base64.b64decode(text[len(PREFIX) :], validate=True)
+
+
+def standard_form(secret: Secret) -> Secret:
+    """The secret as Standard Webhooks libraries take it: `whsec_` and base64."""
+    text = secret.reveal()
+    if text.startswith(PREFIX):
+        return secret
+    return Secret(PREFIX + base64.b64encode(text.encode()).decode())
