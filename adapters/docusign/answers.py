@@ -60,6 +60,11 @@ class EnvelopeSummary(Answer, frozen=True, kw_only=True):
     error_details: ErrorDetails | None = None
 
 
+class Delegation(Answer, frozen=True, kw_only=True):
+    name: Text = None
+    email: Text = None
+
+
 class Recipient(Answer, frozen=True, kw_only=True):
     recipient_id: Text = None
     routing_order: Text = None
@@ -78,6 +83,7 @@ class Recipient(Answer, frozen=True, kw_only=True):
     declined_date_time: Text = None
     declined_reason: Text = None
     auto_responded_reason: Text = None
+    delegated_to: tuple[Delegation, ...] | None = None
     recipient_authentication_status: dict[str, Any] | None = None
 
 

@@ -85,7 +85,7 @@ def parse(body: bytes) -> tuple[ProviderEvent, ...]:
         return ()
     report = _report(data, envelope_id)
     person = _person(report, text(data.recipient_id))
-    successor = _person(report, text(data.reassigned_recipient_id))
+    successor = _successor(data, report)
     status = _status(row, report)
     return (
         ProviderEvent(
@@ -100,8 +100,8 @@ def parse(body: bytes) -> tuple[ProviderEvent, ...]:
             recipient_email=person.email if person else "",
             recipient_ref=text(data.recipient_id),
             recipient_id=person.recipient_id if person else None,
-            new_recipient_email=successor.email if successor else "",
-            new_recipient_name=successor.name if successor else "",
+            new_recipient_email=text(successor.email),
+            new_recipient_name=text(successor.name),
             reason=_reason(row, report, person),
             report=report,
             # Without the summary nobody can tell a void from an expiry: it must be asked for.
@@ -161,6 +161,18 @@ def _person(report: EnvelopeReport | None, recipient_ref: str) -> RecipientRepor
     if report is None or not recipient_ref:
         return None
     return next((person for person in report.recipients if person.provider_ref == recipient_ref), None)
+
+
+def _successor(data: _EventData, report: EnvelopeReport | None) -> answers.Delegation:
+    """Who acts instead: the recipient that the message names, or what the recipient's own entry says."""
+    named = _person(report, text(data.reassigned_recipient_id))
+    if named is not None:
+        return answers.Delegation(name=named.name, email=named.email)
+    recipients = data.envelope_summary.recipients if data.envelope_summary else None
+    for _, member in recipients.each() if recipients and data.recipient_id else ():
+        if text(member.recipient_id) == text(data.recipient_id) and member.delegated_to:
+            return member.delegated_to[-1]
+    return answers.Delegation()
 
 
 def _status(row: EventRow, report: EnvelopeReport | None) -> EnvelopeStatus | None:

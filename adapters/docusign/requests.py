@@ -14,6 +14,7 @@ from adapters.docusign.troubles import classify
 from adapters.docusign.wire import Recipients, Wire
 from adapters.kit.decisions import outcome_of
 from adapters.kit.exchange import Chunk, Effect, ProviderRequest, ProviderResponse
+from adapters.kit.masking import mask_text
 from adapters.kit.outcome import Interruption, Rejected, Unknown
 from normalizer.errors import ProviderContractBroken
 
@@ -94,7 +95,7 @@ def _rejected(operation: str, response: ProviderResponse, error: ErrorDetails, l
     return Rejected(
         code="partial_failure",
         provider_code=text(error.error_code)[:100],
-        detail=text(error.message)[:2000],
+        detail=mask_text(text(error.message)),
         status=response.status,
         learned_ref=learned_ref,
     )

@@ -1,6 +1,7 @@
 """Builders with defaults for the DocuSign adapter's tests: an envelope, its people, a connection, a key."""
 
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -73,8 +74,6 @@ def pdf(pages: int = 1) -> bytes:
     document = pypdfium2.PdfDocument.new()
     for _ in range(pages):
         document.new_page(595, 842).close()
-    import io
-
     out = io.BytesIO()
     document.save(out)
     document.close()
@@ -164,7 +163,9 @@ def rich_envelope() -> Envelope:
         for number, kind in enumerate(kinds, start=1)
     ]
     fields += [
-        field(40 + n, type=FieldType.RADIO, group="plan", label=name, x=20.0 * n, value="true" if n == 1 else "")
+        field(
+            40 + n, type=FieldType.RADIO, group="plan", label=name, x=20.0 * n, value="true" if n == 1 else ""
+        )
         for n, name in enumerate(("basic", "full"))
     ]
     fields += [

@@ -102,7 +102,9 @@ async def test_rich_envelope_with_every_role_and_field_is_accepted(bench: Bench)
 
 
 async def test_id_verification_uses_the_accounts_own_workflow(bench: Bench) -> None:
-    person = samples.recipient(authentication=AuthenticationMethod.ID_VERIFICATION, phone=Phone("1", "5551234567"))
+    person = samples.recipient(
+        authentication=AuthenticationMethod.ID_VERIFICATION, phone=Phone("1", "5551234567")
+    )
     ref = await create(bench, samples.envelope(reference="env_idv.1", recipients=(person,)))
     assert (await get(bench, ref)).status is EnvelopeStatus.SENT
 
@@ -242,7 +244,9 @@ async def test_large_document_goes_up_in_parts(bench: Bench, monkeypatch) -> Non
         reference="env_large.1", documents=(samples.document(1), samples.document(2, samples.pdf(2)))
     )
     ref = await create(bench, envelope)
-    saved = await bench.do("download", lambda x: bench.adapter.download(x, bench.connection, ref, Part.DOCUMENT, 2))
+    saved = await bench.do(
+        "download", lambda x: bench.adapter.download(x, bench.connection, ref, Part.DOCUMENT, 2)
+    )
     assert bench.blobs.blobs[saved.key].startswith(b"%PDF")
 
 
