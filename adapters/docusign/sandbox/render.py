@@ -2,7 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 
-from .catalogue import JsonObject
+from .catalogue import JsonObject, models
 from .clock import seven_digits, trimmed
 from .state import RECIPIENT_KINDS, AuditEvent, Document, Envelope, Lock, Recipient, Upload
 from .world import World
@@ -121,7 +121,8 @@ def recipient(shown: Recipient, *, with_tabs: bool) -> JsonObject:
         answer["accessCode"] = "*****"
     if with_tabs and shown.tabs:
         answer["tabs"] = shown.tabs
-    return answer
+    known = models()[models()["Recipients"][shown.kind].removeprefix("list[").removesuffix("]")]
+    return {key: value for key, value in answer.items() if key in known}  # kinds have different attributes
 
 
 def documents(shown: Envelope) -> JsonObject:

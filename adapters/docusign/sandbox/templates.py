@@ -127,7 +127,8 @@ def _resolve_composites(definition: JsonObject) -> JsonObject:
         for _, layer in sorted(layers, key=lambda pair: pair[0]):
             if not own_document:
                 merged["documents"].extend(layer.get("documents") or [])
-            merged["emailSubject"] = definition.get("emailSubject") or layer.get("emailSubject")
+            if layer.get("emailSubject") and not definition.get("emailSubject"):
+                merged["emailSubject"] = layer["emailSubject"]
             merged["recipients"] = merge_recipients(merged["recipients"], layer.get("recipients") or {})
             merged["customFields"] = {**merged["customFields"], **(layer.get("customFields") or {})}
     return merged

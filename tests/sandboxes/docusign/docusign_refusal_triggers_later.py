@@ -74,7 +74,9 @@ calling("update-status-invalid", "PUT", "/envelopes/{sent}", {"status": "complet
 calling("update-void-without-reason", "PUT", "/envelopes/{sent}", {"status": "voided"})
 calling("update-void-invalid-state", "PUT", "/envelopes/{done}", {"status": "voided", "voidedReason": "late"})
 calling("update-resend-invalid-state", "PUT", "/envelopes/{done}?resend_envelope=true", {})
-calling("update-purge-state-invalid", "PUT", "/envelopes/{sent}", {"purgeState": "unpurged", "status": "sent"})
+calling(
+    "update-purge-state-invalid", "PUT", "/envelopes/{sent}", {"purgeState": "unpurged", "status": "sent"}
+)
 calling("update-purge-invalid-state", "PUT", "/envelopes/{sent}", {"purgeState": "documents_queued"})
 calling("update-attribute-read-only", "PUT", "/envelopes/{sent}", {"createdDateTime": "2026-01-01T00:00:00Z"})
 calling("update-invalid-state", "PUT", "/envelopes/{done}", {"emailSubject": "New"})
@@ -86,12 +88,21 @@ calling("list-page-invalid", "GET", "/envelopes?from_date=2020-01-01T00:00:00Z&c
 calling("status-without-request-body", "PUT", "/envelopes/status", {"envelopeIds": [NOWHERE]})
 calling("folder-unknown", "PUT", "/folders/inbox", {"envelopeIds": [NOWHERE]})
 calling("folder-without-envelopes", "PUT", "/folders/recyclebin", {})
-calling("custom-field-unknown", "DELETE", "/envelopes/{draft}/custom_fields", {"textCustomFields": [{"fieldId": "1"}]})
+calling(
+    "custom-field-unknown",
+    "DELETE",
+    "/envelopes/{draft}/custom_fields",
+    {"textCustomFields": [{"fieldId": "1"}]},
+)
 calling("recipient-unknown", "GET", "/envelopes/{sent}/recipients/9/tabs")
-calling("recipients-invalid-state", "PUT", "/envelopes/{done}/recipients", {"signers": [{"recipientId": "1"}]})
+calling(
+    "recipients-invalid-state", "PUT", "/envelopes/{done}/recipients", {"signers": [{"recipientId": "1"}]}
+)
 calling("tab-unknown", "PUT", "/envelopes/{sent}/recipients/1/tabs", {"signHereTabs": [{"tabId": NOWHERE}]})
 calling("document-unknown", "GET", "/envelopes/{sent}/documents/7")
-calling("documents-invalid-state", "DELETE", "/envelopes/{done}/documents", {"documents": [{"documentId": "1"}]})
+calling(
+    "documents-invalid-state", "DELETE", "/envelopes/{done}/documents", {"documents": [{"documentId": "1"}]}
+)
 calling("document-put-without-filename", "PUT", "/envelopes/{draft}/documents/2", content=blank_pdf())
 calling(
     "document-empty", "PUT", "/envelopes/{draft}/documents/2", content=b"",
@@ -100,24 +111,38 @@ calling(
 calling("lock-invalid-state", "POST", "/envelopes/{done}/lock", {"lockType": "edit"})
 calling("lock-none", "DELETE", "/envelopes/{sent}/lock")
 calling("lock-type-invalid", "POST", "/envelopes/{sent}/lock", {"lockType": "write"})
-calling("lock-duration-invalid", "POST", "/envelopes/{sent}/lock", {"lockType": "edit", "lockDurationInSeconds": "0"})
-calling("view-return-url", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "returnUrl": "http://a.example"})
+calling(
+    "lock-duration-invalid",
+    "POST",
+    "/envelopes/{sent}/lock",
+    {"lockType": "edit", "lockDurationInSeconds": "0"},
+)
+calling(
+    "view-return-url", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "returnUrl": "http://a.example"}
+)
 calling(
     "view-return-url-too-long", "POST", "/envelopes/{sent}/views/recipient",
     {**VIEW, "returnUrl": "https://a.example/" + "x" * 470},
 )  # fmt: skip
 calling(
-    "view-authentication-method", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "authenticationMethod": "SMS"}
+    "view-authentication-method",
+    "POST",
+    "/envelopes/{sent}/views/recipient",
+    {**VIEW, "authenticationMethod": "SMS"},
 )
 calling("view-ping-frequency", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "pingFrequency": "30"})
 calling("view-invalid-state", "POST", "/envelopes/{draft}/views/recipient", VIEW)
-calling("view-recipient-unknown", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "userName": "Signer One"})
+calling(
+    "view-recipient-unknown", "POST", "/envelopes/{sent}/views/recipient", {**VIEW, "userName": "Signer One"}
+)
 calling(
     "view-not-in-sequence", "POST", "/envelopes/{sent}/views/recipient",
     {**VIEW, "clientUserId": "u-2", "email": "signer2@example.com", "userName": "Signer 2"},
 )  # fmt: skip
 calling("upload-data-invalid", "POST", "/chunked_uploads", {"data": "%"})
-HOOK = {key: value for key, value in notification("", "envelope-sent").items() if key in {"events", "eventData"}}
+HOOK = {
+    key: value for key, value in notification("", "envelope-sent").items() if key in {"events", "eventData"}
+}
 calling("connect-name-missing", "POST", "/connect", {**HOOK, "urlToPublishTo": "https://a.example"})
 calling(
     "connect-type-unknown", "POST", "/connect",

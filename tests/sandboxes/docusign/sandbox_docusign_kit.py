@@ -115,7 +115,7 @@ class Sandbox:
         self.http.close()
         self.process.send_signal(signal.SIGTERM)
         _out, err = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0 and "Traceback" not in err, err
+        assert (self.process.returncode, err) == (0, ""), err
         return self.process.returncode
 
     def assertion(self, *, key: str | None = None, alg: str = "RS256", **claims: object) -> str:

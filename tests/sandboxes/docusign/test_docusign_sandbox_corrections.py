@@ -54,9 +54,14 @@ def test_corrected_recipient_is_told_apart_from_a_failed_one_inside_a_200(
     events = ("envelope-corrected", "recipient-resent")
     envelope_id = sandbox.create(recipients=people, eventNotification=notification(receiver.url, *events))
     sandbox.act(envelope_id, "1", "sign")
-    change = {"signers": [{"recipientId": "1", "name": "Late"}, {"recipientId": "2", "email": "new@example.com"}]}
+    change = {
+        "signers": [{"recipientId": "1", "name": "Late"}, {"recipientId": "2", "email": "new@example.com"}]
+    }
     results = put(sandbox, f"/envelopes/{envelope_id}/recipients", change)["recipientUpdateResults"]
-    assert [result["errorDetails"]["errorCode"] for result in results] == ["RECIPIENT_UPDATE_FAILED", "SUCCESS"]
+    assert [result["errorDetails"]["errorCode"] for result in results] == [
+        "RECIPIENT_UPDATE_FAILED",
+        "SUCCESS",
+    ]
     assert [message["event"] for message in receiver.take(2)] == ["recipient-resent", "envelope-corrected"]
     shown = sandbox.get(envelope_id)["recipients"]["signers"]
     assert [person["email"] for person in shown] == ["signer1@example.com", "new@example.com"]
@@ -134,7 +139,10 @@ def test_documents_are_added_replaced_and_removed(sandbox: Sandbox) -> None:
     put(sandbox, f"{path}/3", None, content=blank_pdf(2), headers=headers)
     sandbox.api("DELETE", path, {"documents": [{"documentId": "2"}]})
     shown = sandbox.api("GET", path).json()["envelopeDocuments"]
-    assert [(d["documentId"], d["name"], len(d["pages"])) for d in shown] == [("1", "doc1.pdf", 3), ("3", "third.pdf", 2)]
+    assert [(d["documentId"], d["name"], len(d["pages"])) for d in shown] == [
+        ("1", "doc1.pdf", 3),
+        ("3", "third.pdf", 2),
+    ]
 
 
 def test_lock_lets_its_owner_write_and_is_released(sandbox: Sandbox) -> None:
@@ -178,7 +186,9 @@ def test_chunked_upload_becomes_a_document(sandbox: Sandbox) -> None:
     path = f"/chunked_uploads/{made['chunkedUploadId']}"
     put(sandbox, f"{path}/1", {"data": second})
     assert put(sandbox, f"{path}?action=commit", None)["committed"] == "true"
-    assert sandbox.api("GET", f"{path}?include=checksum").json()["checksum"] == hashlib.sha256(pdf).hexdigest()
+    assert (
+        sandbox.api("GET", f"{path}?include=checksum").json()["checksum"] == hashlib.sha256(pdf).hexdigest()
+    )
     remote = document(documentBase64=None, remoteUrl=made["chunkedUploadUri"])
     draft = sandbox.create(status="created", documents=[remote])
     assert sandbox.api("GET", f"/envelopes/{draft}/documents/1").content == pdf

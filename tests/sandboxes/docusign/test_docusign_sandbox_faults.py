@@ -31,7 +31,10 @@ def test_rate_limit_answer_comes_with_headers_as_often_as_asked(sandbox: Sandbox
     sandbox.fault("http_429", match="envelopes.*", count=2)
     for _ in range(2):
         answer = sandbox.api("POST", "/envelopes", definition())
-        assert (answer.status_code, answer.json()["errorCode"]) == (429, "HOURLY_APIINVOCATION_LIMIT_EXCEEDED")
+        assert (answer.status_code, answer.json()["errorCode"]) == (
+            429,
+            "HOURLY_APIINVOCATION_LIMIT_EXCEEDED",
+        )
         assert "x-ratelimit-reset" in answer.headers
     assert sandbox.api("POST", "/envelopes", definition()).status_code == 201
 
@@ -57,7 +60,9 @@ def test_embedded_error_stands_inside_a_success(sandbox: Sandbox) -> None:
     change = {"signers": [{"recipientId": "1", "name": "New Name"}]}
     answer = sandbox.api("PUT", f"/envelopes/{envelope_id}/recipients", change)
     assert answer.status_code == 200
-    assert answer.json()["recipientUpdateResults"][0]["errorDetails"]["errorCode"] == "RECIPIENT_UPDATE_FAILED"
+    assert (
+        answer.json()["recipientUpdateResults"][0]["errorDetails"]["errorCode"] == "RECIPIENT_UPDATE_FAILED"
+    )
 
 
 def test_expired_token_is_refused_once_and_needs_a_new_one(sandbox: Sandbox) -> None:
@@ -90,7 +95,9 @@ def test_duplicate_webhook_arrives_twice_with_the_same_bytes(sandbox: Sandbox, r
 def test_reordered_webhook_comes_after_its_successor(sandbox: Sandbox, receiver: Receiver) -> None:
     sandbox.fault("reorder_webhooks", match="recipient-completed", seconds=30)
     hook = notification(receiver.url, "recipient-completed", "envelope-completed")
-    envelope_id = sandbox.create(eventNotification=hook, documents=[document()], recipients={"signers": [signer()]})
+    envelope_id = sandbox.create(
+        eventNotification=hook, documents=[document()], recipients={"signers": [signer()]}
+    )
     sandbox.act(envelope_id, "1", "sign")
     assert [m["event"] for m in receiver.take(2)] == ["envelope-completed", "recipient-completed"]
 

@@ -31,7 +31,9 @@ def embedded(sandbox: Sandbox, **more: object) -> tuple[str, str]:
 
 
 def press(sandbox: Sandbox, url: str, action: str, **fields: str) -> httpx.Response:
-    return sandbox.http.post("/Signing/Session", data={"t": url.partition("t=")[2], "action": action, **fields})
+    return sandbox.http.post(
+        "/Signing/Session", data={"t": url.partition("t=")[2], "action": action, **fields}
+    )
 
 
 def words(pdf: bytes) -> str:
@@ -136,11 +138,18 @@ def _ink_box(pdf: bytes, needle: str) -> tuple[float, float, float, float]:
         boxes = [text.get_charbox(place) for place in range(index, index + count)]
     finally:
         shown.close()
-    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+    return (
+        min(b[0] for b in boxes),
+        min(b[1] for b in boxes),
+        max(b[2] for b in boxes),
+        max(b[3] for b in boxes),
+    )
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
-def test_signature_stands_at_its_tab_measured_from_the_displayed_top_left(sandbox: Sandbox, rotate: int) -> None:
+def test_signature_stands_at_its_tab_measured_from_the_displayed_top_left(
+    sandbox: Sandbox, rotate: int
+) -> None:
     people = {"signers": [signer(name="Ada Signer")]}
     pdf = blank_pdf(size=(612, 1008), rotate=rotate)
     tab = {"documentId": "1", "pageNumber": "1", "xPosition": "100", "yPosition": "200"}
@@ -150,7 +159,12 @@ def test_signature_stands_at_its_tab_measured_from_the_displayed_top_left(sandbo
     stamped = sandbox.api("GET", f"/envelopes/{envelope_id}/documents/1").content
     assert "SANDBOX" in words(stamped)
     left, bottom, right, top = _ink_box(stamped, "Signed by Ada Signer")
-    corner = {0: (left, 1008 - top), 90: (bottom, left), 180: (612 - right, bottom), 270: (1008 - top, 612 - right)}
+    corner = {
+        0: (left, 1008 - top),
+        90: (bottom, left),
+        180: (612 - right, bottom),
+        270: (1008 - top, 612 - right),
+    }
     x, y = corner[rotate]
     assert 100 <= x <= 110
     assert 200 <= y <= 215
@@ -191,7 +205,9 @@ def test_combined_certificate_and_archive_hold_what_they_should(sandbox: Sandbox
 def test_anchored_tab_lands_on_its_text(sandbox: Sandbox) -> None:
     tab = {"anchorString": "/sig1/", "anchorUnits": "pixels", "anchorXOffset": "10", "anchorYOffset": "0"}
     people = {"signers": [signer(tabs={"signHereTabs": [tab]})]}
-    envelope_id = sandbox.create(documents=[document(content=text_pdf("Sign here: /sig1/"))], recipients=people)
+    envelope_id = sandbox.create(
+        documents=[document(content=text_pdf("Sign here: /sig1/"))], recipients=people
+    )
     placed = sandbox.api("GET", f"/envelopes/{envelope_id}/recipients/1/tabs").json()["signHereTabs"]
     assert len(placed) == 1
     assert (placed[0]["documentId"], placed[0]["pageNumber"]) == ("1", "1")
