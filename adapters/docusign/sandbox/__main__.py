@@ -32,7 +32,7 @@ def main() -> None:
         asyncio.run(_serve(options))
     except OSError as error:
         sys.exit(f"docusign sandbox: {error}")
-    parser.add_argument("--webhook-allow", action="append", default=[], help="host that webhooks may reach")
+    # The server's native threads have been seen to abort the interpreter's tear-down; all is saved by now.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
