@@ -6,6 +6,7 @@ Source: REST v6, "ETag support": PUT needs If-Match, 412 RESOURCE_MODIFIED asks 
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
+from urllib.parse import quote
 
 from adapters.adobe_sign.answers import decode
 from adapters.adobe_sign.credentials import Credentials
@@ -15,6 +16,7 @@ from adapters.kit.outcome import Interruption, Rejected
 from adapters.kit.port import Connection
 
 T = TypeVar("T")
+_ID_MARKS = "-_*.~"
 _MODIFIED = 412
 
 
@@ -22,6 +24,13 @@ def user_headers(connection: Connection) -> tuple[tuple[str, str], ...]:
     """For whom an account-wide token acts."""
     credentials: Credentials = connection.credentials
     return (("x-api-user", f"email:{credentials.api_user}"),) if credentials.api_user else ()
+
+
+def agreement_path(provider_ref: str, *more: str) -> str:
+    """Ids come from outside: nothing in them may become a path of its own."""
+    return "/".join(
+        ("/agreements", quote(provider_ref, safe=_ID_MARKS), *(quote(each, safe=_ID_MARKS) for each in more))
+    )
 
 
 async def read(

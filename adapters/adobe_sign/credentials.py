@@ -80,7 +80,7 @@ def allowed_host(host: str, connection: Connection) -> bool:
     if _PROVIDER_HOST.match(name):
         return True
     own = urlsplit(connection.credentials.api_access_point).hostname or ""
-    return name == own and (connection.allow_loopback or not _is_internal(name))
+    return bool(name) and name == own and (connection.allow_loopback or not _is_internal(name))
 
 
 def allowed_url(url: str, connection: Connection) -> bool:
@@ -132,7 +132,9 @@ def _findings(credentials: Credentials) -> list[Finding]:
 
 
 def _name_of(host: str) -> str:
-    """A host without its port, lower case; urlsplit knows the brackets of IPv6."""
+    """A host without its port, lower case; empty for what is none. urlsplit would drop control characters."""
+    if not host.isprintable() or " " in host:
+        return ""
     return (urlsplit(f"//{host}").hostname or "").lower()
 
 

@@ -8,34 +8,36 @@ Source: REST v6 swagger 1.2; developer guide of 2026-04-29.
 
 from datetime import datetime, timedelta
 
-import msgspec
-
 from adapters.adobe_sign.agreement import build_agreement, build_member
 from adapters.adobe_sign.answers import (
     Agreement,
     AgreementList,
-    CreatedId,
     Documents,
     Events,
-    FieldSeen,
-    FormFields,
     ListedAgreement,
-    Members,
     SigningUrls,
     decode,
     decode_error,
 )
-from adapters.adobe_sign.calls import put_matching, read, read_request, refuse, write_request
-from adapters.adobe_sign.fields import OWN_FIELD, build_fields, has_coordinates, in_order
+from adapters.adobe_sign.calls import agreement_path, put_matching, read, read_request, refuse, write_request
+from adapters.adobe_sign.fields import has_coordinates, in_order
 from adapters.adobe_sign.losses import check_envelope
 from adapters.adobe_sign.mapping import (
     AMBIGUOUS_END,
     AUTHORING,
-    DRAFT_STATES,
     STILL_PROCESSING,
     envelope_status,
 )
 from adapters.adobe_sign.moments import read_moment
+from adapters.adobe_sign.preparing import (
+    WAITS_S,
+    create_agreement,
+    draft_status,
+    place_fields,
+    processed_status,
+    read_members,
+    require_fields,
+)
 from adapters.adobe_sign.reports import (
     audit_record,
     find_set,
@@ -46,23 +48,19 @@ from adapters.adobe_sign.reports import (
     waiting_members,
 )
 from adapters.adobe_sign.uploads import upload_document
-from adapters.adobe_sign.webhook import register_webhook
 from adapters.adobe_sign.wire import (
-    AgreementInfo,
     CancellationInfo,
-    FormFieldPut,
     ParticipantSetInfo,
     Reminder,
     StateChange,
 )
-from adapters.kit.exchange import Effect, Exchange, ProviderResponse, SavedBlob
+from adapters.kit.exchange import Effect, Exchange, SavedBlob
 from adapters.kit.outcome import Interruption, Unknown
 from adapters.kit.port import ChangePage, Connection, Created, Part, RecipientCorrection, SendMode
 from normalizer.envelope import AuditRecord, Envelope, EnvelopeReport
 from normalizer.recipient import AuthenticationLevel, Recipient
 from normalizer.status import EnvelopeStatus
 
-_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 _PAGE_SIZE = "100"
 _PDF = b"%PDF-"
 _LONGEST_LIFE = timedelta(days=365)  # an agreement without an expiration ends after a year by itself
@@ -78,9 +76,9 @@ async def create_envelope(
     transient = [await upload_document(exchange, connection, document) for document in in_order(envelope)]
     state = _first_state(envelope, mode)
     agreement = build_agreement(envelope, transient, state, now)
-    ref = await _create_agreement(exchange, connection, agreement)
+    ref = await create_agreement(exchange, connection, agreement)
     if state == AUTHORING:
-        await _place_fields(exchange, connection, ref, envelope)
+        await place_fields(exchange, connection, ref, envelope)
     if state == AUTHORING and mode is SendMode.SEND:
         return Created(ref, await _send(exchange, connection, ref, AUTHORING))
     return Created(ref, _first_report(ref, state, envelope.reference))
@@ -88,15 +86,15 @@ async def create_envelope(
 
 async def send_draft(exchange: Exchange, connection: Connection, provider_ref: str) -> EnvelopeReport:
     """Refuses a draft whose fields were never placed: its signers would be asked to sign anywhere."""
-    status = await _draft_status(exchange, connection, "send_draft", provider_ref)
+    status = await draft_status(exchange, connection, "send_draft", provider_ref)
     if status == AUTHORING:
-        await _require_fields(exchange, connection, provider_ref)
+        await require_fields(exchange, connection, provider_ref)
     return await _send(exchange, connection, provider_ref, status)
 
 
 async def discard_draft(exchange: Exchange, connection: Connection, provider_ref: str) -> None:
-    await _draft_status(exchange, connection, "discard_draft", provider_ref)
-    path = _path(provider_ref)
+    await draft_status(exchange, connection, "discard_draft", provider_ref)
+    path = agreement_path(provider_ref)
     await exchange(
         write_request(
             connection, "discard_draft", "DELETE", path, None, Effect.KEYED, accept=frozenset({200, 204})
@@ -123,8 +121,8 @@ async def find_envelopes(
 
 
 async def get_envelope(exchange: Exchange, connection: Connection, provider_ref: str) -> EnvelopeReport:
-    agreement = await read(exchange, connection, "get_envelope", _path(provider_ref), Agreement)
-    members = await _members(exchange, connection, "get_envelope", provider_ref)
+    agreement = await read(exchange, connection, "get_envelope", agreement_path(provider_ref), Agreement)
+    members = await read_members(exchange, connection, "get_envelope", provider_ref)
     if agreement.status not in AMBIGUOUS_END:
         return report_agreement(agreement, members)
     events = await _events(exchange, connection, provider_ref)
@@ -150,7 +148,7 @@ async def void_envelope(
     exchange: Exchange, connection: Connection, provider_ref: str, reason: str
 ) -> EnvelopeReport:
     # What is still being prepared cannot be cancelled yet.
-    await _processed_status(exchange, connection, "void_envelope", provider_ref, (0.0, *_WAITS_S))
+    await processed_status(exchange, connection, "void_envelope", provider_ref, (0.0, *WAITS_S))
     # Without notifyOthers nobody would be told, unlike at other providers.
     change = StateChange(
         state="CANCELLED",
@@ -172,13 +170,13 @@ async def resend(
     recipients: tuple[Recipient, ...],
     note: str,
 ) -> None:
-    members = await _members(exchange, connection, "resend", provider_ref)
+    members = await read_members(exchange, connection, "resend", provider_ref)
     chosen = [find_set(members, recipient) for recipient in recipients]
     asked = waiting_members(filter(None, chosen) if recipients else members.participant_sets)
     if not asked:
         raise refuse("state_conflict", "it is nobody's turn among the recipients to be reminded")
     body = Reminder(recipient_participant_ids=asked, status="ACTIVE", frequency="ONCE", note=note)
-    path = f"{_path(provider_ref)}/reminders"
+    path = agreement_path(provider_ref, "reminders")
     await exchange(
         write_request(connection, "resend", "POST", path, body, Effect.CREATES, accept=frozenset({200, 201}))
     )
@@ -188,7 +186,7 @@ async def correct_recipient(
     exchange: Exchange, connection: Connection, provider_ref: str, correction: RecipientCorrection
 ) -> None:
     recipient = correction.recipient
-    members = await _members(exchange, connection, "correct_recipient", provider_ref)
+    members = await read_members(exchange, connection, "correct_recipient", provider_ref)
     found = find_set(members, recipient)
     if found is None:
         raise refuse("not_found", "the agreement has no such recipient")
@@ -198,7 +196,7 @@ async def correct_recipient(
         name=correction.name or recipient.name,
         email=correction.email or recipient.email,
     )
-    path = f"{_path(provider_ref)}/members/participantSets/{found.id}"
+    path = agreement_path(provider_ref, "members", "participantSets", found.id)
 
     replacement = ParticipantSetInfo(
         member_infos=(member,),
@@ -232,8 +230,8 @@ async def signing_url(
     exchange: Exchange, connection: Connection, provider_ref: str, recipient: Recipient
 ) -> str:
     """Right after sending there is none yet: asks a few times, bounded."""
-    path = f"{_path(provider_ref)}/signingUrls"
-    for wait_s in _WAITS_S:
+    path = agreement_path(provider_ref, "signingUrls")
+    for wait_s in WAITS_S:
         response = await exchange(read_request(connection, "signing_url", path, accept=frozenset({200, 404})))
         if response.status == 200 or decode_error(response.body).code not in _NOT_YET:
             break
@@ -245,10 +243,6 @@ async def signing_url(
     if not url:
         raise refuse("state_conflict", "it is not this recipient's turn")
     return url
-
-
-def _path(provider_ref: str) -> str:
-    return f"/agreements/{provider_ref}"
 
 
 def _first_state(envelope: Envelope, mode: SendMode) -> str:
@@ -265,78 +259,6 @@ def _first_report(ref: str, state: str, reference: str) -> EnvelopeReport:
     )
 
 
-async def _create_agreement(exchange: Exchange, connection: Connection, agreement: AgreementInfo) -> str:
-    response = await exchange(
-        write_request(
-            connection,
-            "create_envelope",
-            "POST",
-            "/agreements",
-            agreement,
-            Effect.CREATES,
-            accept=frozenset({201}),
-        )
-    )
-    ref = decode(response, CreatedId).id
-    await exchange.learned(ref)
-    await register_webhook(exchange, connection, ref, agreement.external_id.id)
-    return ref
-
-
-async def _place_fields(exchange: Exchange, connection: Connection, ref: str, envelope: Envelope) -> None:
-    status = await _processed_status(exchange, connection, "create_envelope", ref, _WAITS_S)
-    if status != AUTHORING:
-        raise refuse("conversion_failed", f"the provider ended the preparation with {status}", ref)
-    members = await _members(exchange, connection, "create_envelope", ref)
-    sets = {recipient.id: find_set(members, recipient) for recipient in envelope.recipients}
-    placed = build_fields(envelope, {key: found.id for key, found in sets.items() if found is not None})
-    path = f"{_path(ref)}/formFields"
-
-    def with_placed(seen: ProviderResponse) -> FormFieldPut:
-        # The list replaces all: what anchors have generated goes back as it came.
-        there = decode(seen, FormFields).fields
-        return FormFieldPut(fields=(*there, *placed))
-
-    await put_matching(exchange, connection, "create_envelope", path, path, with_placed)
-
-
-async def _processed_status(
-    exchange: Exchange, connection: Connection, operation: str, ref: str, waits_s: tuple[float, ...]
-) -> str:
-    """The agreement's status once its documents are prepared. Asks with If-None-Match: beyond the provider's
-    polling threshold that is answered 304 instead of 429.
-    """
-    headers: tuple[tuple[str, str], ...] = ()
-    for wait_s in waits_s:
-        if wait_s:
-            await exchange.pause(wait_s)
-        response = await exchange(
-            read_request(connection, operation, _path(ref), accept=frozenset({200, 304}), headers=headers)
-        )
-        if response.status == 304:
-            continue
-        status = decode(response, Agreement).status
-        if status != STILL_PROCESSING:
-            return status
-        headers = (("If-None-Match", response.headers["etag"]),) if "etag" in response.headers else ()
-    raise Interruption(Unknown("the provider still prepares the documents", ref))
-
-
-async def _draft_status(exchange: Exchange, connection: Connection, operation: str, ref: str) -> str:
-    status = await _processed_status(exchange, connection, operation, ref, (0.0, *_WAITS_S))
-    if status not in DRAFT_STATES:
-        raise refuse("state_conflict", f"the agreement is {status}, not a draft")
-    return status
-
-
-async def _require_fields(exchange: Exchange, connection: Connection, ref: str) -> None:
-    """Only envelopes with coordinates are ever authored, and their fields are placed in one request."""
-    there = await read(exchange, connection, "send_draft", f"{_path(ref)}/formFields", FormFields)
-    names = [msgspec.json.decode(field, type=FieldSeen).name for field in there.fields]
-    if not any(name.startswith(OWN_FIELD) for name in names):
-        raise refuse("draft_incomplete", "the draft's fields were never placed; discard it")
-
-
 async def _send(exchange: Exchange, connection: Connection, ref: str, draft_status: str) -> EnvelopeReport:
     """An authored draft is prepared already and goes out at once; any other is prepared first."""
     await _change_state(exchange, connection, "send_draft", ref, StateChange(state="IN_PROCESS"))
@@ -347,15 +269,13 @@ async def _send(exchange: Exchange, connection: Connection, ref: str, draft_stat
 async def _change_state(
     exchange: Exchange, connection: Connection, operation: str, ref: str, change: StateChange
 ) -> None:
-    await put_matching(exchange, connection, operation, _path(ref), f"{_path(ref)}/state", change)
-
-
-async def _members(exchange: Exchange, connection: Connection, operation: str, ref: str) -> Members:
-    return await read(exchange, connection, operation, f"{_path(ref)}/members", Members)
+    await put_matching(
+        exchange, connection, operation, agreement_path(ref), agreement_path(ref, "state"), change
+    )
 
 
 async def _events(exchange: Exchange, connection: Connection, ref: str) -> Events:
-    return await read(exchange, connection, "audit_trail", f"{_path(ref)}/events", Events)
+    return await read(exchange, connection, "audit_trail", agreement_path(ref, "events"), Events)
 
 
 def _may_have_changed(row: ListedAgreement, since: datetime) -> bool:
@@ -381,12 +301,14 @@ async def _part_path(
     match part:
         case Part.COMBINED:
             query = {"attachSupportingDocuments": "true", "attachAuditReport": "false"}
-            return f"{_path(ref)}/combinedDocument", query
+            return agreement_path(ref, "combinedDocument"), query
         case Part.CERTIFICATE:
-            return f"{_path(ref)}/auditTrail", {}
+            return agreement_path(ref, "auditTrail"), {}
         case Part.DOCUMENT:
-            documents = await read(exchange, connection, "download", f"{_path(ref)}/documents", Documents)
-            return f"{_path(ref)}/documents/{_document_id(documents, number)}", {}
+            documents = await read(
+                exchange, connection, "download", agreement_path(ref, "documents"), Documents
+            )
+            return agreement_path(ref, "documents", _document_id(documents, number)), {}
 
 
 def _document_id(documents: Documents, number: int) -> str:
