@@ -60,6 +60,7 @@ class Sandbox:
 
     def __init__(self, options: Options, keeper: Keeper, base_url: str) -> None:
         self.options = options
+        self._started_with = msgspec.structs.replace(options)
         self.keeper = keeper
         self.base_url = base_url
         self.world = keeper.load()
@@ -119,7 +120,8 @@ class Sandbox:
             return
 
     def reset(self) -> None:
-        """Forget everything except the seeded credentials and templates."""
+        """Forget everything except the seeded credentials and templates; options are those of the start."""
+        self.options = msgspec.structs.replace(self._started_with)
         self.world = World()
         self.faults.clear()
         self.throttle.clear()

@@ -89,6 +89,8 @@ def _check_value(value: Any, kind: str, path: str) -> Flaw | None:
             flaws = (_check_value(item, item_kind, f"{path}[{n}]") for n, item in enumerate(value))
             return next((flaw for flaw in flaws if flaw is not None), None)
         case "enum":
+            if not isinstance(value, str):
+                return Flaw("wrong_type", f"{path} must be a text")
             if value in enum_values(argument):
                 return None
             return Flaw("bad_value", f"{path} must be one of {sorted(enum_values(argument))}")

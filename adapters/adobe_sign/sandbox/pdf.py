@@ -72,8 +72,7 @@ def stamp_pdf(content: bytes, stamps: list[Stamp], first_page: int) -> bytes:
             layer = pikepdf.Pdf.new()
             size = _displayed_size(page)
             _add_page(layer, size, b"\n".join(_draw(stamp) for stamp in marks))
-            left, bottom, right, top = (float(edge) for edge in page.cropbox)
-            page.add_overlay(layer.pages[0], pikepdf.Rectangle(left, bottom, right, top))
+            _lay_over(page, layer.pages[0])
         return _save(pdf)
 
 
@@ -136,6 +135,20 @@ def _around(page: int, boxes: list[tuple[float, float, float, float]]) -> Spot:
         max(box[2] for box in boxes),
         max(box[3] for box in boxes),
     )
+
+
+def _lay_over(page: pikepdf.Page, layer: pikepdf.Page) -> None:
+    """Put the layer upright over the displayed page.
+
+    The library's own overlay names its resource at random; the same agreement must give the same bytes.
+    """
+    left, bottom, right, top = (float(edge) for edge in page.cropbox)
+    form = layer.as_form_xobject()
+    name = page.add_resource(form, pikepdf.Name.XObject, pikepdf.Name.CountersignSandboxLayer)
+    form = page.resources.XObject[name]
+    placed = page.calc_form_xobject_placement(form, name, pikepdf.Rectangle(left, bottom, right, top))
+    page.contents_add(b"q\n", prepend=True)
+    page.contents_add(b"Q\n" + placed)
 
 
 def _displayed_size(page: pikepdf.Page) -> tuple[float, float]:
