@@ -7,6 +7,7 @@ Must never run while an SQL transaction is open (`before_request` checks it), an
 cancelled operation leaves no task and no connection; what became of it at the provider is found by a look-up.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -33,7 +34,9 @@ _log = logging.getLogger("countersign.provider")
 
 
 class Executor:
-    """One per event loop. `observers` hear every call (metrics); the log line is always written."""
+    """One per event loop. `observers` hear every call (metrics); the log line is always written.
+    `sleep` is how an operation's pause waits.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Executor:
         before_request: Callable[[], None] = lambda: None,
         observers: Sequence[Observer] = (),
         transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._options = options or ExecutorOptions()
         self._clock = clock or SystemClock()
@@ -59,6 +63,7 @@ class Executor:
             limiter=self._limiter,
             observers=(log_call, *observers),
             before_request=before_request,
+            sleep=sleep,
         )
 
     async def run(

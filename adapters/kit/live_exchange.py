@@ -41,6 +41,7 @@ class Machinery(msgspec.Struct, frozen=True, kw_only=True):
     limiter: Limiter
     observers: tuple[Observer, ...]
     before_request: Callable[[], None]
+    sleep: Callable[[float], Awaitable[None]]
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -123,7 +124,7 @@ class LiveExchange:
             raise Ended(Unknown("the provider's id could not be stored", provider_ref)) from error
 
     async def pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await self._machinery.sleep(seconds)
 
     def overdue(self) -> Failure:
         """How the operation ended when its deadline passed."""

@@ -6,8 +6,10 @@ so they are text for people. Must never retry, follow a redirect, keep a cookie,
 environment: it therefore stands on httpx's transports, below the client that does these things.
 """
 
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -71,10 +73,8 @@ class Transmitter:
             max_keepalive_connections=options.connections_per_pool,
             keepalive_expiry=options.keepalive_s,
         )
-        # One TLS context for all: reading the certificate store takes longer than a request.
-        context = httpx.create_ssl_context(trust_env=False)
         self._pools: list[httpx.AsyncBaseTransport] = [
-            transport or httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
+            transport or httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False, limits=limits)
             for _ in range(options.pools)
         ]
         self._in_flight = [0] * options.pools
@@ -191,6 +191,12 @@ class Transmitter:
             raise KeepingFailed(error) from error
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         return SavedBlob(key=key, sha256=sha256, size_bytes=kept, media_type=media_type, first_bytes=first)
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """One for all: reading the certificate store takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def _read(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
