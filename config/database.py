@@ -16,6 +16,7 @@ import asyncpg
 from sqlalchemy import MetaData
 
 from config.driver import DriverConnection
+from config.errors import StoreUnavailable
 from config.pool import Pool
 from config.secret import Secret
 from config.transaction import Transaction, assert_no_open_transaction, open_transaction
@@ -154,5 +155,7 @@ class _Lent:
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
             await self._pool.settle(self._pool.recover(self._member))
+        elif isinstance(error, StoreUnavailable):
+            self._pool.discard(self._member)  # lost, or hung with the statement still under way
         else:
             self._pool.release(self._member)

@@ -37,6 +37,7 @@ _SETTINGS = (
     "log_line_prefix=%m [%p] %u@%d ",
     "log_parameter_max_length=0",  # values of statements are personal data or secrets
     "log_parameter_max_length_on_error=0",
+    "log_error_verbosity=terse",  # the DETAIL of a violated constraint quotes the row
     "logging_collector=off",
     "cluster_name=countersign",
 )
@@ -103,14 +104,14 @@ class PostgresServer:
         """Runs SQL as superuser through a pipe, so that no password is on a command line."""
         done = subprocess.run(  # noqa: S603
             [
-                str(binary("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
-                "-p", str(self.port), "-U", "postgres", "-d", database, "-f", "-",
+                str(binary("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse",
+                "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-f", "-",
             ],
             input=sql.encode(), capture_output=True, check=False, timeout=60,
             env={**_environment(), "PGPASSWORD": self._superuser_password.reveal()},
         )  # fmt: skip
         if done.returncode != 0:
-            # psql repeats a failing line only with -e or -a: its complaint carries no password.
+            # Terse: psql would quote the line that failed, and it may hold a password.
             raise ConfigError(f"the embedded PostgreSQL refused its set-up: {done.stderr.decode()[:500]}")
 
     def stop(self, *, immediate: bool = False) -> None:

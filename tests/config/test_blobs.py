@@ -1,3 +1,5 @@
+"""Encrypted objects in a folder, in memory and on a server that speaks S3."""
+
 import asyncio
 import hashlib
 import os

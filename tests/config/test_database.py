@@ -1,3 +1,5 @@
+"""Transactions and single statements against a real PostgreSQL: commit, loss, cancellation, counting."""
+
 import asyncio
 from uuid import UUID, uuid4
 
@@ -9,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from config.database import Database, assert_no_open_transaction, open_transaction
 from config.errors import ConfigError, StoreUnavailable, TransactionAborted
 from config.secret import Secret
+from gateway.migrations.run import check_roles
 from tests.fixtures.store import Store
 
 
@@ -304,3 +307,15 @@ async def test_jsonb_travels_as_text_on_the_driver_connection_and_in_core_statem
         assert await tx.driver.fetchval("SELECT body FROM notes_json WHERE body->'a' = '[1]'") == text
         with pytest.raises(sa.exc.StatementError):
             await tx.connection.execute(table.insert().values(body={"a": 1}))
+
+
+class OldServer:
+    """Answers the start-up check as a server of an unsupported version would."""
+
+    async def fetchrow(self, sql: str) -> dict[str, object]:
+        return {"version": 140012, "rolsuper": False, "rolbypassrls": False, "rolname": "x", "owned": None}
+
+
+async def test_server_older_than_fifteen_is_refused() -> None:
+    with pytest.raises(ConfigError, match="PostgreSQL 15"):
+        await check_roles(OldServer())  # type: ignore[arg-type]

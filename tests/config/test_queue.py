@@ -1,3 +1,5 @@
+"""Wake-ups and job queues on a real Valkey, and their absence."""
+
 import asyncio
 import json
 

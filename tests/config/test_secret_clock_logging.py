@@ -1,8 +1,12 @@
+"""Secrets that do not show themselves, clocks, log lines and the quick exit."""
+
 import copy
 import io
 import json
 import logging
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
@@ -120,3 +124,9 @@ def test_http_client_does_not_print_urls_and_exceptions_stay_on_the_line(lines: 
         logging.getLogger("countersign").exception("failed")
     (line,) = lines.getvalue().splitlines()
     assert "ValueError: broken" in json.loads(line)["exception"]
+
+
+def test_exit_now_flushes_what_was_printed_and_gives_the_status() -> None:
+    code = "from config.exit import exit_now; print('last words', end=''); exit_now(3)"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (3, b"last words")

@@ -1,3 +1,5 @@
+"""Settings from files and the environment, their documentation, and what production refuses."""
+
 import re
 import tomllib
 from pathlib import Path

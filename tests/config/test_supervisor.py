@@ -1,3 +1,5 @@
+"""Named child processes: order, restarts, stubborn ones, and the supervisor's own death."""
+
 import asyncio
 import io
 import os

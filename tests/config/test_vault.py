@@ -1,3 +1,5 @@
+"""Encryption of secrets: places, tenants, rotation of data keys and master keys."""
+
 import os
 from pathlib import Path
 from uuid import UUID, uuid4
