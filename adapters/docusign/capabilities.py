@@ -5,6 +5,7 @@ Source: eSignature REST API v2.1 field limits; DocuSign documentation of recipie
 """
 
 from adapters.docusign.credentials import credentials_of
+from adapters.docusign.definition import MAX_DAYS
 from adapters.docusign.recipients import is_language_known, methods_of
 from adapters.kit.port import Connection, Limits
 from normalizer.capabilities import CONVERTING_MEDIA_TYPES, Capabilities, Support, check_capabilities
@@ -48,7 +49,7 @@ CAPABILITIES = Capabilities(
     signed_webhooks=True,
     expiration_precision="whole days after sending, rounded up",
     reminder_precision="whole days, rounded up",
-    max_expiration_days=999,
+    max_expiration_days=MAX_DAYS,
 )
 
 LIMITS = Limits(

@@ -34,6 +34,7 @@ from adapters.kit.port import Connection, SendMode
 from normalizer import document as ours
 from normalizer.document import DOCX, PDF
 from normalizer.envelope import Envelope, Expiration
+from normalizer.errors import UnsupportedFeature
 
 REFERENCE_FIELD = "gateway_envelope_id"
 
@@ -61,6 +62,7 @@ SUBSCRIBED = (
 
 _EXTENSIONS = {PDF: "pdf", DOCX: "docx"}
 _DAY = timedelta(days=1)
+MAX_DAYS = 999  # of an expiry, as the account settings page takes it
 _STATUS = {SendMode.SEND: "sent", SendMode.DRAFT: "created"}
 
 
@@ -150,10 +152,12 @@ def _template(envelope: Envelope, recipients: Recipients) -> CompositeTemplate:
     )
 
 
-def _notification(envelope: Envelope, now: datetime) -> Notification | None:
-    """None leaves the account's own reminders and expiry in force."""
+def _notification(envelope: Envelope, now: datetime) -> Notification:
+    """What nobody asked for is the account's own: said outright, because DocuSign's documents disagree about
+    what an absent notification means.
+    """
     if envelope.reminders is None and envelope.expiration is None:
-        return None
+        return Notification(use_account_defaults=flag(True))
     return Notification(
         use_account_defaults=flag(False),
         reminders=_reminders(envelope),
@@ -174,9 +178,12 @@ def _reminders(envelope: Envelope) -> Reminders:
 def _expirations(envelope: Envelope, now: datetime) -> Expirations | None:
     if envelope.expiration is None:
         return None
+    days = days_until(envelope.expiration, now)
+    if days > MAX_DAYS:
+        raise UnsupportedFeature("docusign", f"expiry after more than {MAX_DAYS} days")
     return Expirations(
         expire_enabled=flag(True),
-        expire_after=str(days_until(envelope.expiration, now)),
+        expire_after=str(days),
         expire_warn=str(envelope.expiration.warn_days),
     )
 

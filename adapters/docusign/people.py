@@ -121,8 +121,17 @@ def _asked_again(
     chosen = (
         tuple(_find(members, person) for person in recipients)
         if recipients
-        else tuple((array, member) for array, member in members if text(member.status) in _WAITING)
+        else tuple((array, member) for array, member in members if text(member.status).casefold() in _WAITING)
     )
+    if not chosen:
+        raise Interruption(
+            Rejected(
+                code="state_conflict",
+                provider_code="NOBODY_WAITS",
+                detail="No recipient is waiting who could be asked again.",
+                status=200,
+            )
+        )
     arrays: dict[str, list[Recipient]] = {}
     for array, member in chosen:
         is_hosted = array == ARRAYS[Role.IN_PERSON]

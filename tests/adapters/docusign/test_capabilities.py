@@ -143,7 +143,7 @@ def test_days_until_expiry_are_rounded_up_and_at_least_one(left: timedelta, days
 
 
 def test_envelope_without_deadlines_leaves_the_accounts_own_in_force() -> None:
-    assert "notification" not in body_of(samples.envelope())
+    assert body_of(samples.envelope())["notification"] == {"useAccountDefaults": "true"}
     only_expiry = body_of(samples.envelope(expiration=Expiration(samples.NOW + timedelta(hours=30))))
     assert only_expiry["notification"] == {
         "useAccountDefaults": "false",
@@ -169,3 +169,9 @@ def test_connection_without_webhook_address_asks_for_no_events() -> None:
     hook = body_of(samples.envelope())["eventNotification"]
     assert (hook["includeHMAC"], hook["requireAcknowledgment"], hook["loggingEnabled"]) == ("true",) * 3
     assert "documents" not in hook["eventData"]["includeData"]
+
+
+def test_expiry_after_more_days_than_docusign_counts_is_refused() -> None:
+    body_of(samples.envelope(expiration=Expiration(samples.NOW + timedelta(days=999))))
+    with pytest.raises(UnsupportedFeature):
+        body_of(samples.envelope(expiration=Expiration(samples.NOW + timedelta(days=999, seconds=1))))

@@ -325,3 +325,10 @@ async def test_limit_answered_as_400_or_429_is_throttled_until_the_window_ends()
         )
         outcome = await Play(answer).run("get_envelope", REF)
         assert outcome == Throttled(600.0, "HOURLY_APIINVOCATION_LIMIT_EXCEEDED")
+
+
+async def test_resend_with_a_note_when_nobody_waits_is_a_conflict_and_sends_nothing() -> None:
+    play = Play(members(status="Completed"))
+    outcome = await play.run("resend", REF, (), "Please hurry.")
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "state_conflict"
