@@ -49,14 +49,19 @@ class Deliverer:
         settings: DeliverySettings,
         clock: Clock,
         ids: Ids,
+        *,
+        attempter: type[Attempter] = Attempter,
     ) -> None:
+        """`attempter` lets a benchmark watch each attempt."""
+
         async def routes(endpoint_ids: list[UUID]) -> dict[UUID, Route]:
             return await read_routes(hub, endpoint_ids, vault, guard, settings)
 
         self._hub = hub
         self._deliverers = deliverers
         self._settings = settings
-        self.pump = Pump(hub, Attempter(client, clock, ids), routes, recorder, settings, clock, ids)
+        self.attempter = attempter(client, clock, ids)
+        self.pump = Pump(hub, self.attempter, routes, recorder, settings, clock, ids)
         self.oldest_due_s = 0.0
 
     async def run(self, stop: asyncio.Event, *, grace_s: float = 35.0) -> None:

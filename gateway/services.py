@@ -3,8 +3,8 @@
 Must never be reached through a global: a use case gets its Services as its first argument.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
@@ -17,8 +17,11 @@ from config.database import Database
 from config.settings import Settings
 from config.vault import Vault
 from gateway.tenants.connection_cache import ConnectionCache
+from ledger.personal import SubjectKeys
 from normalizer.events import Actor, Source
 from normalizer.ids import Ids
+from webhooks.outbound.endpoints import EndpointDesk
+from webhooks.outbound.replay import ReplayDesk
 from webhooks.record import Recorder
 
 SYSTEM_TENANT = UUID(int=0)
@@ -38,10 +41,13 @@ class Services:
     vault: Vault
     blobs: BlobStore
     recorder: Recorder
+    subjects: SubjectKeys
+    pepper: bytes = field(repr=False)
     executor: Executor
     adapters: Mapping[str, Adapter]
     connections: ConnectionCache
-    wake: Callable[[str], Awaitable[None]]
+    endpoints: EndpointDesk
+    replays: ReplayDesk
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ import msgspec
 
 from config.database import Transaction
 from config.vault import Place
-from gateway.envelopes.dispatch import Plan, carry_out, choose_route, pin_route
+from gateway.claims import Claim, advance_claim
+from gateway.envelopes.dispatch import Plan, choose_route, pin_route
 from gateway.envelopes.documents import IngestedDocument, document_events, ingest_document
 from gateway.envelopes.draft import EnvelopeInput, FieldInput, RecipientInput, find_envelope_faults
 from gateway.envelopes.facts import envelope_event, part_event, recipient_event
@@ -22,7 +23,7 @@ from gateway.envelopes.model import (
 from gateway.envelopes.store import load_document
 from gateway.services import Caller, Services
 from normalizer.canonical import Json
-from normalizer.errors import Conflict, CountersignError, ValidationFailed
+from normalizer.errors import Conflict, ValidationFailed
 from normalizer.events import Event, ResourceType
 from normalizer.field import DEFAULT_SIZE
 from normalizer.ids import Kind, print_id, read_id
@@ -37,7 +38,9 @@ class CreatedEnvelope(msgspec.Struct, frozen=True):
     plan: Plan | None
 
 
-async def create_envelope(services: Services, caller: Caller, draft: EnvelopeInput) -> CreatedEnvelope:
+async def create_envelope(
+    services: Services, caller: Caller, draft: EnvelopeInput, claim: Claim | None = None
+) -> CreatedEnvelope:
     """Writes the envelope and, with `draft.send`, pins its dispatch in the same transaction.
 
     Raises ValidationFailed with everything that is wrong, NotFound for documents, Conflict for a document
@@ -61,6 +64,7 @@ async def create_envelope(services: Services, caller: Caller, draft: EnvelopeInp
     plan: Plan | None = None
     async with services.database.transaction(caller.tenant_id) as tx:
         await _insert(tx, envelope, ingested, attached)
+        await advance_claim(tx, claim, caller.tenant_id, envelope.id)
         events = _events(services, caller, envelope, ingested, attached)
         if route is not None:
             plan, routed = await pin_route(services, tx, caller, envelope, route)
@@ -68,15 +72,6 @@ async def create_envelope(services: Services, caller: Caller, draft: EnvelopeInp
         await services.recorder.record(tx, events)
         await tx.commit()
     return CreatedEnvelope(envelope, plan)
-
-
-async def send_created(
-    services: Services, caller: Caller, created: CreatedEnvelope
-) -> CountersignError | None:
-    """Carries out the dispatch of a new envelope; the problem to answer with, if there is one."""
-    if created.plan is None:
-        return None
-    return (await carry_out(services, caller, created.plan)).problem
 
 
 async def build_recipient(

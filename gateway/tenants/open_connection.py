@@ -27,8 +27,8 @@ async def open_connection(
             return kept
     async with services.database.transaction(tenant_id) as tx:
         row = await tx.driver.fetchrow(
-            "SELECT provider, path_key, credentials, webhook_keys, version, max_document_bytes, receive_webhooks"
-            " FROM connections WHERE tenant_id = $1 AND id = $2",
+            "SELECT provider, path_key, credentials, webhook_keys, version, max_document_bytes,"
+            " receive_webhooks FROM connections WHERE tenant_id = $1 AND id = $2",
             tenant_id,
             connection_id,
         )

@@ -9,6 +9,7 @@ CREATE TABLE ledger_heads (
     chain_id text COLLATE "C" NOT NULL,
     seq bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
+    prev_hash bytea NOT NULL,
     hash bytea NOT NULL,
     PRIMARY KEY (tenant_id, chain_id)
 ) WITH (fillfactor = 70);
@@ -88,101 +89,110 @@ RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
         || uuid_send(tenant_id) || convert_to(chain_id, 'UTF8'))
 $$;
 
--- Raises unless the caller may write for this tenant. Inside a SECURITY DEFINER function row-level security
--- asks about the function's owner, so the caller's tenant is compared here.
-CREATE FUNCTION ledger_assert_tenant(tenants uuid[]) RETURNS void LANGUAGE plpgsql STABLE AS $$
+-- The head of a chain that is new: no entry yet, and the genesis hash. Two at once: the second finds the first's.
+CREATE FUNCTION ledger_begin_chain(tenant uuid, chain text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER')
-        AND tenants IS DISTINCT FROM array_fill(public.current_tenant(), ARRAY[cardinality(tenants)]) THEN
-        RAISE EXCEPTION 'an entry of another tenant was to be recorded' USING ERRCODE = 'insufficient_privilege';
+    IF chain !~ '^(system|[a-z]{1,20}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$' THEN
+        RAISE EXCEPTION 'not a chain: %', left(chain, 80) USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    INSERT INTO ledger_heads (tenant_id, chain_id, seq, recorded_at, prev_hash, hash)
+    VALUES (tenant, chain, 0, '-infinity', '', ledger_genesis_v1(tenant, chain))
+    ON CONFLICT DO NOTHING;
 END $$;
 
--- Appends entries, in the order given within each chain, and returns them in the order given overall.
--- Heads are locked in a stable order, so calls with the same chains cannot deadlock. READ COMMITTED is
--- required: FOR UPDATE then sees the head as the previous writer has committed it.
+-- Appends entries, in the order given within each chain, and returns their places in the order given overall.
+-- One entry is one statement: the UPDATE locks the head and links to it as the previous writer left it (READ
+-- COMMITTED reads the row again after the wait). Several entries lock their heads in a stable order first, so
+-- that calls with the same chains cannot deadlock. Inside a SECURITY DEFINER function row-level security asks
+-- about the function's owner: whose tenant the caller may write for is therefore compared here.
 CREATE FUNCTION ledger_append(
     tenants uuid[], chains text[], event_ids uuid[], event_types text[], resource_types text[],
-    resource_ids text[], occurred timestamptz[], bodies bytea[])
-RETURNS TABLE (seq bigint, recorded_at timestamptz, hash bytea)
+    resource_ids text[], occurred timestamptz[], bodies bytea[],
+    OUT seqs bigint[], OUT hashes bytea[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     n CONSTANT int := cardinality(bodies);
+    moment timestamptz := clock_timestamp();
+    content_hash bytea;
     place int;
-    places int[];
-    last_tenant uuid;
-    last_chain text;
+    tenant uuid;
+    chain text;
     head record;
-    moment timestamptz;
-    link bytea;
-    body_hash bytea;
-    prev bytea;
-    seqs bigint[];
-    moments timestamptz[];
-    links bytea[];
+    previous bytea;
 BEGIN
-    IF n = 0 THEN
-        RETURN;
+    IF (current_setting('app.tenant', true) IS DISTINCT FROM tenants[1]::text
+        OR n > 1 AND array_remove(tenants, tenants[1]) <> '{}')
+        AND NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER') THEN
+        RAISE EXCEPTION 'an entry of another tenant was to be recorded' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'the ledger is appended to under READ COMMITTED only';
+    IF n = 1 THEN
+        content_hash := ledger_body_v1(bodies[1]);
+        LOOP
+            WITH link AS (
+                UPDATE ledger_heads h
+                SET prev_hash = h.hash, seq = h.seq + 1,
+                    recorded_at = greatest(moment, h.recorded_at + interval '1 microsecond'),
+                    hash = ledger_link_v1(h.chain_id, h.seq + 1,
+                        greatest(moment, h.recorded_at + interval '1 microsecond'), h.hash, content_hash)
+                WHERE h.tenant_id = tenants[1] AND h.chain_id = chains[1]
+                RETURNING h.tenant_id, h.chain_id, h.seq, h.recorded_at, h.prev_hash, h.hash
+            )
+            INSERT INTO ledger_entries (tenant_id, chain_id, seq, v, event_id, event_type, resource_type,
+                resource_id, occurred_at, recorded_at, prev_hash, body_hash, hash, body)
+            SELECT k.tenant_id, k.chain_id, k.seq, 1, event_ids[1], event_types[1], resource_types[1],
+                resource_ids[1], occurred[1], k.recorded_at, k.prev_hash, content_hash, k.hash, bodies[1]
+            FROM link k
+            RETURNING ARRAY[seq], ARRAY[hash] INTO seqs, hashes;
+            EXIT WHEN seqs IS NOT NULL;
+            PERFORM ledger_begin_chain(tenants[1], chains[1]);
+        END LOOP;
+        RETURN;
     END IF;
     IF (cardinality(tenants), cardinality(chains), cardinality(event_ids), cardinality(event_types),
         cardinality(resource_types), cardinality(resource_ids), cardinality(occurred))
         IS DISTINCT FROM (n, n, n, n, n, n, n) THEN
         RAISE EXCEPTION 'the arrays of one append have one length';
     END IF;
-    PERFORM ledger_assert_tenant(tenants);
-    IF n = 1 THEN
-        places := ARRAY[1];
-    ELSE
-        places := ARRAY(SELECT w.place FROM unnest(tenants, chains) WITH ORDINALITY AS w (tenant, chain, place)
-                        ORDER BY w.tenant, w.chain COLLATE "C", w.place);
-    END IF;
     seqs := array_fill(NULL::bigint, ARRAY[n]);
-    moments := array_fill(NULL::timestamptz, ARRAY[n]);
-    links := array_fill(NULL::bytea, ARRAY[n]);
-    FOREACH place IN ARRAY places LOOP
-        IF last_chain IS DISTINCT FROM chains[place] OR last_tenant IS DISTINCT FROM tenants[place] THEN
-            IF last_chain IS NOT NULL THEN
-                UPDATE ledger_heads h SET seq = head.seq, recorded_at = head.recorded_at, hash = head.hash
-                WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain;
+    hashes := array_fill(NULL::bytea, ARRAY[n]);
+    FOR place IN
+        SELECT w.place FROM unnest(tenants, chains) WITH ORDINALITY AS w (tenant, chain, place)
+        ORDER BY w.tenant, w.chain COLLATE "C", w.place
+    LOOP
+        IF chain IS DISTINCT FROM chains[place] OR tenant IS DISTINCT FROM tenants[place] THEN
+            IF chain IS NOT NULL THEN
+                UPDATE ledger_heads h
+                SET seq = head.seq, recorded_at = head.recorded_at, prev_hash = previous, hash = head.hash
+                WHERE h.tenant_id = tenant AND h.chain_id = chain;
             END IF;
-            last_tenant := tenants[place];
-            last_chain := chains[place];
-            SELECT h.seq, h.recorded_at, h.hash INTO head FROM ledger_heads h
-            WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain FOR UPDATE;
-            IF NOT FOUND THEN
-                IF last_chain !~ '^(system|[a-z]{1,20}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$' THEN
-                    RAISE EXCEPTION 'not a chain: %', left(last_chain, 80) USING ERRCODE = 'invalid_parameter_value';
-                END IF;
-                INSERT INTO ledger_heads (tenant_id, chain_id, seq, recorded_at, hash)
-                VALUES (last_tenant, last_chain, 0, '-infinity', ledger_genesis_v1(last_tenant, last_chain))
-                ON CONFLICT DO NOTHING;
-                SELECT h.seq, h.recorded_at, h.hash INTO STRICT head FROM ledger_heads h
-                WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain FOR UPDATE;
-            END IF;
+            tenant := tenants[place];
+            chain := chains[place];
+            LOOP
+                SELECT h.seq, h.recorded_at, h.hash INTO head FROM ledger_heads h
+                WHERE h.tenant_id = tenant AND h.chain_id = chain FOR UPDATE;
+                EXIT WHEN FOUND;
+                PERFORM ledger_begin_chain(tenant, chain);
+            END LOOP;
         END IF;
-        moment := greatest(clock_timestamp(), head.recorded_at + interval '1 microsecond');
-        body_hash := ledger_body_v1(bodies[place]);
-        prev := head.hash;
-        link := ledger_link_v1(last_chain, head.seq + 1, moment, prev, body_hash);
-        head.seq := head.seq + 1;
-        head.recorded_at := moment;
-        head.hash := link;
+        previous := head.hash;
+        content_hash := ledger_body_v1(bodies[place]);
+        SELECT k.seq, k.recorded_at, ledger_link_v1(chain, k.seq, k.recorded_at, previous, content_hash) AS hash
+        INTO head
+        FROM (SELECT head.seq + 1 AS seq,
+                     greatest(clock_timestamp(), head.recorded_at + interval '1 microsecond') AS recorded_at
+              OFFSET 0) k;
         INSERT INTO ledger_entries (tenant_id, chain_id, seq, v, event_id, event_type, resource_type,
             resource_id, occurred_at, recorded_at, prev_hash, body_hash, hash, body)
-        VALUES (last_tenant, last_chain, head.seq, 1, event_ids[place], event_types[place],
-            resource_types[place], resource_ids[place], occurred[place], moment, prev, body_hash, link,
+        VALUES (tenant, chain, head.seq, 1, event_ids[place], event_types[place], resource_types[place],
+            resource_ids[place], occurred[place], head.recorded_at, previous, content_hash, head.hash,
             bodies[place]);
         seqs[place] := head.seq;
-        moments[place] := moment;
-        links[place] := link;
+        hashes[place] := head.hash;
     END LOOP;
-    UPDATE ledger_heads h SET seq = head.seq, recorded_at = head.recorded_at, hash = head.hash
-    WHERE h.tenant_id = last_tenant AND h.chain_id = last_chain;
-    RETURN QUERY SELECT * FROM unnest(seqs, moments, links);
+    UPDATE ledger_heads h
+    SET seq = head.seq, recorded_at = head.recorded_at, prev_hash = previous, hash = head.hash
+    WHERE h.tenant_id = tenant AND h.chain_id = chain;
 END $$;
 
 -- Who may do what: logins read under row-level security and append through the function; nobody updates,
@@ -223,9 +233,9 @@ ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_delete;
 ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- The function runs as countersign_ledger, which cannot log in. Handing it over needs CREATE for a moment.
-REVOKE ALL ON FUNCTION ledger_append, ledger_assert_tenant FROM PUBLIC;
+REVOKE ALL ON FUNCTION ledger_append, ledger_begin_chain FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_append TO countersign_app, countersign_hub;
-GRANT EXECUTE ON FUNCTION ledger_assert_tenant TO countersign_ledger;
+GRANT EXECUTE ON FUNCTION ledger_begin_chain TO countersign_ledger;
 GRANT CREATE ON SCHEMA public TO countersign_ledger;
 ALTER FUNCTION ledger_append OWNER TO countersign_ledger;
 REVOKE CREATE ON SCHEMA public FROM countersign_ledger;

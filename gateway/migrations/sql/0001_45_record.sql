@@ -4,31 +4,24 @@
 CREATE FUNCTION record_events(
     tenants uuid[], chains text[], event_ids uuid[], event_types text[], resource_types text[],
     resource_ids text[], occurred timestamptz[], bodies bytea[],
-    announce_at int[], announce_types text[], announce_envelopes uuid[], announce_data bytea[])
-RETURNS TABLE (seq bigint, recorded_at timestamptz, hash bytea)
+    announce_at int[], announce_types text[], announce_envelopes uuid[], announce_data bytea[],
+    OUT seqs bigint[], OUT hashes bytea[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
-    seqs bigint[];
-    moments timestamptz[];
-    links bytea[];
-    i int;
-    at int;
+    place int;
+    i int := 0;
 BEGIN
-    SELECT array_agg(a.seq ORDER BY a.o), array_agg(a.recorded_at ORDER BY a.o), array_agg(a.hash ORDER BY a.o)
-    INTO seqs, moments, links
-    FROM ledger_append(tenants, chains, event_ids, event_types, resource_types, resource_ids, occurred, bodies)
-        WITH ORDINALITY AS a (seq, recorded_at, hash, o);
-    FOR i IN 1 .. cardinality(announce_at) LOOP
-        at := announce_at[i];
+    SELECT a.seqs, a.hashes INTO seqs, hashes FROM ledger_append(
+        tenants, chains, event_ids, event_types, resource_types, resource_ids, occurred, bodies) a;
+    FOREACH place IN ARRAY announce_at LOOP
+        i := i + 1;
         INSERT INTO outbox_events
             (tenant_id, id, type, envelope_id, occurred_at, data, chain_id, ledger_seq, ledger_hash)
-        VALUES (tenants[at], event_ids[at], announce_types[i], announce_envelopes[i], occurred[at],
-            announce_data[i], chains[at], seqs[at], links[at]);
+        VALUES (tenants[place], event_ids[place], announce_types[i], announce_envelopes[i], occurred[place],
+            announce_data[i], chains[place], seqs[place], hashes[place]);
         INSERT INTO outbox_pending (event_id, tenant_id, created_at)
-        VALUES (event_ids[at], tenants[at], clock_timestamp());
+        VALUES (event_ids[place], tenants[place], clock_timestamp());
     END LOOP;
-    RETURN QUERY SELECT * FROM unnest(seqs, moments, links);
 END $$;
 
 -- Inserting into the outbox is the function's right alone.

@@ -1,0 +1,71 @@
+"""A token bucket per API key, in Redis, one script call per request.
+
+Without Redis each process counts by itself with a quarter of the limit: slower for honest callers, and still
+a limit. Must never let everything pass because a counter is away.
+"""
+
+import logging
+import math
+from importlib import resources
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from config.clock import Clock
+
+logger = logging.getLogger("countersign.http")
+
+_SCRIPT = resources.files("gateway.http").joinpath("token_bucket.lua").read_text()
+_LOCAL_SHARE = 4
+_LOCAL_KEYS = 10_000
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """`wait_s`: seconds until there is a token again, 0 when there is one."""
+
+    allowed: bool
+    limit_per_minute: int
+    remaining: int
+    wait_s: float
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RateLimit-Policy and RateLimit, as draft-ietf-httpapi-ratelimit-headers writes them."""
+        return [
+            (b"ratelimit-policy", f'"key";q={self.limit_per_minute};w=60'.encode()),
+            (b"ratelimit", f'"key";r={self.remaining};t={math.ceil(self.wait_s)}'.encode()),
+        ]
+
+
+class RateLimiter:
+    def __init__(self, client: "redis.asyncio.Redis", clock: Clock, per_minute: int, burst: int) -> None:
+        self._client = client
+        self._script = client.register_script(_SCRIPT)
+        self._clock = clock
+        self._per_minute = per_minute
+        self._burst = burst
+        self._local: dict[str, tuple[float, float]] = {}
+
+    async def take(self, key: str, per_minute: int | None = None) -> Allowance:
+        """One token of the key's bucket; `per_minute` overrides the default limit."""
+        limit = per_minute or self._per_minute
+        burst = min(self._burst, limit)
+        try:
+            allowed, remaining, wait_ms = await self._script(keys=[f"rate:{key}"], args=[limit / 60, burst])
+        except (RedisError, OSError) as error:
+            logger.warning("rate limits are counted locally: %s", type(error).__name__)
+            return self._take_locally(key, limit, burst)
+        return Allowance(bool(allowed), limit, int(remaining), wait_ms / 1000)
+
+    def _take_locally(self, key: str, limit: int, burst: int) -> Allowance:
+        limit, burst = max(1, limit // _LOCAL_SHARE), max(1, burst // _LOCAL_SHARE)
+        rate, now = limit / 60, self._clock.monotonic()
+        tokens, at = self._local.get(key, (float(burst), now))
+        tokens = min(burst, tokens + (now - at) * rate)
+        allowed = tokens >= 1
+        if allowed:
+            tokens -= 1
+        if len(self._local) >= _LOCAL_KEYS:
+            self._local.clear()
+        self._local[key] = (tokens, now)
+        return Allowance(allowed, limit, int(tokens), 0.0 if tokens >= 1 else (1 - tokens) / rate)
