@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 from litestar import get, post, put
 
 from . import building, lifecycle, render
@@ -37,7 +38,6 @@ _INCLUDES = frozenset(
         "powerform",
         "tabs",
         "payment_tabs",
-        "workflow",
     ]
 )
 _PURGE_STATES = frozenset(
@@ -53,7 +53,6 @@ _UPDATABLE = frozenset(
         "purgeState",
         "emailSubject",
         "emailBlurb",
-        "workflow",
         "allowReassign",
         "envelopeId",
     }
@@ -104,14 +103,15 @@ async def update(request: HttpRequest) -> Answer:
         if envelope.is_terminal:
             raise Refusal("update-invalid-state")
         building.check_texts(texts)
-        envelope.wire.update(texts)
     match body.get("status"):
         case "sent":
+            lifecycle.require_sendable(msgspec.structs.replace(envelope, wire={**envelope.wire, **texts}))
+            envelope.wire.update(texts)
             lifecycle.send(world, envelope)
         case "voided":
             lifecycle.void(world, envelope, str(body["voidedReason"]))
         case _:
-            pass
+            envelope.wire.update(texts)
     if query_is_true(request, "resend_envelope"):
         lifecycle.resend(world, envelope)
     world.touch()

@@ -19,11 +19,25 @@ _SEPARATE = frozenset(
         "attachments",
     }
 )  # fmt: skip
+_READ_ONLY = frozenset(
+    {
+        "envelopeId", "sender", "purgeState", "envelopeDocuments", "voidedReason", "folders", "hasComments",
+        "hasFormDataChanged", "envelopeMetadata", "lockInformation", "envelopeLocation", "purgeCompletedDate",
+        "purgeRequestDate",
+    }
+)  # fmt: skip
+_NOT_SIMULATED = frozenset(
+    {
+        "workflow", "powerForm", "recipientViewRequest", "attachments", "envelopeAttachments",
+        "documentBase64", "accessControlListBase64", "password",
+    }
+)  # fmt: skip
 
 
 def create(world: World, definition: JsonObject, files: dict[str, bytes]) -> Envelope:
     """A new envelope, sent when the definition says so."""
     check_status(definition)
+    _check_attributes(definition)
     resolved = resolve(definition)
     check_texts(resolved)
     if is_true(resolved.get("asynchronous")) and not resolved.get("transactionId"):
@@ -56,6 +70,17 @@ def create(world: World, definition: JsonObject, files: dict[str, bytes]) -> Env
     if is_sent:
         send(world, envelope)
     return envelope
+
+
+def _check_attributes(definition: JsonObject) -> None:
+    """Refuses what only the provider sets, and what this sandbox would accept without doing it."""
+    given = {name for name, value in definition.items() if value is not None}
+    read_only = sorted(name for name in given if name in _READ_ONLY or name.endswith(("DateTime", "Uri")))
+    if read_only:
+        raise Refusal("create-attribute-read-only", f"{', '.join(read_only)}.")
+    missing = sorted(given & _NOT_SIMULATED)
+    if missing:
+        raise Refusal("create-not-simulated", f"{', '.join(missing)}.")
 
 
 def check_status(definition: JsonObject) -> None:

@@ -193,10 +193,15 @@ def drop_connection(scope: HTTPScope) -> None:
 
 
 def page_gate(app: ASGIApp) -> ASGIApp:
-    """The middleware of the pages and the control API: only keeps what was changed."""
+    """The middleware of the pages and the control API: keeps what was changed, refuses foreign pages."""
 
     async def enter(scope: Scope, receive: Receive, send: Send) -> None:
         world: World = scope["litestar_app"].state.world
+        if scope["type"] != ScopeType.HTTP:
+            raise RuntimeError("the sandbox speaks HTTP only")
+        site = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
+        if scope["method"] != "GET" and site not in {b"same-origin", b"none"}:
+            raise Refusal("page-foreign-form")  # a page of another site must not sign for anybody
         held = Held()
         await app(scope, receive, held.receive_from)
         world.save()

@@ -181,7 +181,5 @@ def _environment() -> Environment:
 
 
 async def _form(request: HttpRequest) -> dict[str, str]:
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise Refusal("page-foreign-form")
     fields = parse_qs((await request.body()).decode("utf-8", errors="replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}

@@ -50,6 +50,8 @@ def with_hook(row_id: str, **more: object) -> None:
 
 creating("create-status-invalid", status="delivered")
 creating("create-asynchronous-without-transaction", asynchronous="true")
+creating("create-attribute-read-only", sentDateTime="2026-01-01T00:00:00Z")
+creating("create-not-simulated", workflow={"workflowStatus": "paused"})
 creating("envelope-incomplete", emailSubject=None)
 creating("subject-too-long", emailSubject="x" * 101)
 creating("blurb-too-long", emailBlurb="x" * 10_001)

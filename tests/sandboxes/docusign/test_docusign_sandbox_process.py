@@ -1,6 +1,7 @@
 """The sandbox as a process: ready line, restart with state, ports, end."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -94,3 +95,15 @@ def test_snapshot_is_one_json_file_without_document_bytes(start: object, folder:
     shown = json.loads((folder / "state.json").read_text())
     assert len(shown["envelopes"]) == 1
     assert len(list((folder / "blobs").iterdir())) == 1
+
+
+def test_documentation_names_every_option_fault_and_switch() -> None:
+    page = (ROOT / "docs" / "sandbox-docusign.md").read_text(encoding="utf-8")
+    folder = ROOT / "adapters" / "docusign" / "sandbox"
+    options = re.findall(r'"(--[a-z-]+)"', (folder / "__main__.py").read_text(encoding="utf-8"))
+    faults = re.findall(r'= "([a-z0-9_]+)"', (folder / "faults.py").read_text(encoding="utf-8"))
+    switches = re.findall(r"(\w+): \w+ \| None = None", (folder / "control.py").read_text(encoding="utf-8"))
+    assert len(options) > 10
+    assert len(faults) > 10
+    assert len(switches) == 5
+    assert [name for name in (*options, *faults, *switches) if f"`{name}`" not in page] == []
