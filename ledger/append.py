@@ -9,18 +9,46 @@ can.
 
 from collections.abc import Sequence
 
+import asyncpg
+
 from config.database import Transaction
 from ledger.entry import Draft, Entry
 
-_APPEND = "SELECT seq, hash FROM ledger_append($1, $2, $3, $4, $5, $6, $7, $8)"
+_APPEND_ONE = "SELECT seq, hash FROM ledger_append_one($1, $2, $3, $4, $5, $6, $7, $8)"
+_APPEND = "SELECT seqs, hashes FROM ledger_append($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 async def append(tx: Transaction, drafts: Sequence[Draft]) -> tuple[Entry, ...]:
     """Where each draft stands now, in the order given."""
     if not drafts:
         return ()
-    rows = await tx.driver.fetch(_APPEND, *columns_of(drafts))
-    return tuple(Entry(draft.chain_id, row[0], row[1]) for draft, row in zip(drafts, rows, strict=True))
+    if len(drafts) == 1:
+        # The usual case without arrays: a tenth cheaper.
+        only = drafts[0]
+        row = await tx.driver.fetchrow(
+            _APPEND_ONE,
+            only.tenant_id,
+            only.chain_id,
+            only.event_id,
+            only.event_type,
+            only.resource_type,
+            only.resource_id,
+            only.occurred_at,
+            only.body,
+        )
+        if row is None:
+            raise AssertionError("the function returns a row or raises")
+        return (Entry(only.chain_id, row[0], row[1]),)
+    return entries_of(drafts, await tx.driver.fetchrow(_APPEND, *columns_of(drafts)))
+
+
+def entries_of(drafts: Sequence[Draft], row: asyncpg.Record | None) -> tuple[Entry, ...]:
+    """What the SQL functions answer: one row with the arrays of sequence numbers and hashes."""
+    if row is None:
+        raise AssertionError("the function returns a row or raises")
+    return tuple(
+        Entry(draft.chain_id, seq, hash_) for draft, seq, hash_ in zip(drafts, row[0], row[1], strict=True)
+    )
 
 
 def columns_of(drafts: Sequence[Draft]) -> tuple[list[object], ...]:

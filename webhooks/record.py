@@ -10,17 +10,15 @@ until the commit. MUST never call out to a network.
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-import asyncpg
-
 from config.database import Transaction
-from ledger.append import columns_of
-from ledger.entry import Draft, Entry, compose_draft, personal_of, tenant_of
+from ledger.append import append, columns_of, entries_of
+from ledger.entry import Entry, compose_draft, personal_of, tenant_of
 from ledger.personal import SubjectKeys, ToSeal
 from normalizer.canonical import canonical_bytes
 from normalizer.events import Event
 from normalizer.vocabulary import VOCABULARY
 
-_RECORD = "SELECT seq, hash FROM record_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_RECORD = "SELECT seqs, hashes FROM record_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
 
 class Recorder:
@@ -54,11 +52,11 @@ class Recorder:
         )
         now = self._now()
         drafts = [compose_draft(event, values, now) for event, values in zip(events, sealed, strict=True)]
-        announced = [place for place, event in enumerate(events) if event.announcement is not None]
-        rows = await tx.driver.fetch(_RECORD, *columns_of(drafts), *_outbox_columns(events, announced))
-        if announced:
-            tx.on_commit(self._wake)
-        return _entries(drafts, rows)
+        if all(event.announcement is None for event in events):
+            return await append(tx, drafts)
+        row = await tx.driver.fetchrow(_RECORD, *columns_of(drafts), *_announcements_of(events))
+        tx.on_commit(self._wake)
+        return entries_of(drafts, row)
 
 
 def _check(tx: Transaction, event: Event) -> None:
@@ -73,21 +71,10 @@ def _check(tx: Transaction, event: Event) -> None:
         raise ValueError(f"{event.type} is announced to a tenant, and has none")
 
 
-def _outbox_columns(events: Sequence[Event], announced: Sequence[int]) -> tuple[list[object], ...]:
-    """The announcements as the SQL function takes them: positions count from 1."""
-    types: list[object] = []
-    envelopes: list[object] = []
-    bodies: list[object] = []
-    for place in announced:
-        event = events[place]
-        word = VOCABULARY[event.type]
-        if event.announcement is None or word.webhook is None:
-            raise AssertionError("checked before")
-        types.append(word.webhook)
-        envelopes.append(event.envelope_id)
-        bodies.append(canonical_bytes(event.announcement))
-    return [place + 1 for place in announced], types, envelopes, bodies
-
-
-def _entries(drafts: Sequence[Draft], rows: Sequence[asyncpg.Record]) -> tuple[Entry, ...]:
-    return tuple(Entry(draft.chain_id, row[0], row[1]) for draft, row in zip(drafts, rows, strict=True))
+def _announcements_of(events: Sequence[Event]) -> tuple[list[object], ...]:
+    """Types, envelopes and exact bytes as the SQL function takes them: null where nothing is announced."""
+    return (
+        [None if event.announcement is None else VOCABULARY[event.type].webhook for event in events],
+        [event.envelope_id for event in events],
+        [None if event.announcement is None else canonical_bytes(event.announcement) for event in events],
+    )

@@ -100,99 +100,72 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- Appends entries, in the order given within each chain, and returns their places in the order given overall.
--- One entry is one statement: the UPDATE locks the head and links to it as the previous writer left it (READ
--- COMMITTED reads the row again after the wait). Several entries lock their heads in a stable order first, so
--- that calls with the same chains cannot deadlock. Inside a SECURITY DEFINER function row-level security asks
--- about the function's owner: whose tenant the caller may write for is therefore compared here.
-CREATE FUNCTION ledger_append(
-    tenants uuid[], chains text[], event_ids uuid[], event_types text[], resource_types text[],
-    resource_ids text[], occurred timestamptz[], bodies bytea[],
-    OUT seqs bigint[], OUT hashes bytea[])
+-- Appends one entry: the UPDATE locks the head and links to it as the previous writer left it (READ COMMITTED
+-- reads the row again after the wait; under REPEATABLE READ the loser gets an error). Inside a SECURITY DEFINER
+-- function row-level security asks about the function's owner: for whose tenant the caller may write is
+-- therefore compared here.
+CREATE FUNCTION ledger_append_one(
+    tenant uuid, chain text, event uuid, event_type text, resource_type text, resource_id text,
+    occurred timestamptz, body bytea, OUT seq bigint, OUT hash bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    n CONSTANT int := cardinality(bodies);
-    moment timestamptz := clock_timestamp();
-    content_hash bytea;
-    place int;
-    tenant uuid;
-    chain text;
-    head record;
+    called timestamptz := clock_timestamp();
+    content_hash bytea := ledger_body_v1(body);
+    moment timestamptz;
     previous bytea;
 BEGIN
-    IF (current_setting('app.tenant', true) IS DISTINCT FROM tenants[1]::text
-        OR n > 1 AND array_remove(tenants, tenants[1]) <> '{}')
+    IF current_setting('app.tenant', true) IS DISTINCT FROM tenant::text
         AND NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER') THEN
         RAISE EXCEPTION 'an entry of another tenant was to be recorded' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF n = 1 THEN
-        content_hash := ledger_body_v1(bodies[1]);
-        LOOP
-            WITH link AS (
-                UPDATE ledger_heads h
-                SET prev_hash = h.hash, seq = h.seq + 1,
-                    recorded_at = greatest(moment, h.recorded_at + interval '1 microsecond'),
-                    hash = ledger_link_v1(h.chain_id, h.seq + 1,
-                        greatest(moment, h.recorded_at + interval '1 microsecond'), h.hash, content_hash)
-                WHERE h.tenant_id = tenants[1] AND h.chain_id = chains[1]
-                RETURNING h.tenant_id, h.chain_id, h.seq, h.recorded_at, h.prev_hash, h.hash
-            )
-            INSERT INTO ledger_entries (tenant_id, chain_id, seq, v, event_id, event_type, resource_type,
-                resource_id, occurred_at, recorded_at, prev_hash, body_hash, hash, body)
-            SELECT k.tenant_id, k.chain_id, k.seq, 1, event_ids[1], event_types[1], resource_types[1],
-                resource_ids[1], occurred[1], k.recorded_at, k.prev_hash, content_hash, k.hash, bodies[1]
-            FROM link k
-            RETURNING ARRAY[seq], ARRAY[hash] INTO seqs, hashes;
-            EXIT WHEN seqs IS NOT NULL;
-            PERFORM ledger_begin_chain(tenants[1], chains[1]);
-        END LOOP;
-        RETURN;
-    END IF;
-    IF (cardinality(tenants), cardinality(chains), cardinality(event_ids), cardinality(event_types),
-        cardinality(resource_types), cardinality(resource_ids), cardinality(occurred))
-        IS DISTINCT FROM (n, n, n, n, n, n, n) THEN
-        RAISE EXCEPTION 'the arrays of one append have one length';
-    END IF;
-    seqs := array_fill(NULL::bigint, ARRAY[n]);
-    hashes := array_fill(NULL::bytea, ARRAY[n]);
-    FOR place IN
-        SELECT w.place FROM unnest(tenants, chains) WITH ORDINALITY AS w (tenant, chain, place)
-        ORDER BY w.tenant, w.chain COLLATE "C", w.place
     LOOP
-        IF chain IS DISTINCT FROM chains[place] OR tenant IS DISTINCT FROM tenants[place] THEN
-            IF chain IS NOT NULL THEN
-                UPDATE ledger_heads h
-                SET seq = head.seq, recorded_at = head.recorded_at, prev_hash = previous, hash = head.hash
-                WHERE h.tenant_id = tenant AND h.chain_id = chain;
-            END IF;
-            tenant := tenants[place];
-            chain := chains[place];
-            LOOP
-                SELECT h.seq, h.recorded_at, h.hash INTO head FROM ledger_heads h
-                WHERE h.tenant_id = tenant AND h.chain_id = chain FOR UPDATE;
-                EXIT WHEN FOUND;
-                PERFORM ledger_begin_chain(tenant, chain);
-            END LOOP;
-        END IF;
-        previous := head.hash;
-        content_hash := ledger_body_v1(bodies[place]);
-        SELECT k.seq, k.recorded_at, ledger_link_v1(chain, k.seq, k.recorded_at, previous, content_hash) AS hash
-        INTO head
-        FROM (SELECT head.seq + 1 AS seq,
-                     greatest(clock_timestamp(), head.recorded_at + interval '1 microsecond') AS recorded_at
-              OFFSET 0) k;
-        INSERT INTO ledger_entries (tenant_id, chain_id, seq, v, event_id, event_type, resource_type,
-            resource_id, occurred_at, recorded_at, prev_hash, body_hash, hash, body)
-        VALUES (tenant, chain, head.seq, 1, event_ids[place], event_types[place], resource_types[place],
-            resource_ids[place], occurred[place], head.recorded_at, previous, content_hash, head.hash,
-            bodies[place]);
-        seqs[place] := head.seq;
-        hashes[place] := head.hash;
+        UPDATE ledger_heads AS h
+        SET prev_hash = h.hash, seq = h.seq + 1,
+            recorded_at = greatest(called, h.recorded_at + interval '1 microsecond'),
+            hash = ledger_link_v1(chain, h.seq + 1,
+                greatest(called, h.recorded_at + interval '1 microsecond'), h.hash, content_hash)
+        WHERE h.tenant_id = tenant AND h.chain_id = chain
+        RETURNING h.seq, h.recorded_at, h.prev_hash, h.hash INTO seq, moment, previous, hash;
+        EXIT WHEN FOUND;
+        PERFORM ledger_begin_chain(tenant, chain);
     END LOOP;
-    UPDATE ledger_heads h
-    SET seq = head.seq, recorded_at = head.recorded_at, prev_hash = previous, hash = head.hash
-    WHERE h.tenant_id = tenant AND h.chain_id = chain;
+    INSERT INTO ledger_entries VALUES (tenant, chain, seq, 1, event, event_type, resource_type, resource_id,
+        occurred, moment, previous, content_hash, hash, body);
+END $$;
+
+-- Locks the heads of several chains in a stable order, so that calls with the same chains cannot deadlock.
+CREATE FUNCTION ledger_lock_heads(tenants uuid[], chains text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE wanted record;
+BEGIN
+    IF array_remove(chains, chains[1]) = '{}' AND array_remove(tenants, tenants[1]) = '{}' THEN
+        RETURN; -- one chain: its own append locks it
+    END IF;
+    FOR wanted IN SELECT DISTINCT w.tenant, w.chain COLLATE "C" AS chain
+        FROM unnest(tenants, chains) AS w (tenant, chain) ORDER BY 1, 2
+    LOOP
+        PERFORM FROM ledger_heads h WHERE h.tenant_id = wanted.tenant AND h.chain_id = wanted.chain FOR UPDATE;
+        IF NOT FOUND THEN
+            PERFORM ledger_begin_chain(wanted.tenant, wanted.chain);
+            PERFORM FROM ledger_heads h WHERE h.tenant_id = wanted.tenant AND h.chain_id = wanted.chain FOR UPDATE;
+        END IF;
+    END LOOP;
+END $$;
+
+-- Appends many entries, of several chains if need be, in the order given.
+CREATE FUNCTION ledger_append(
+    tenants uuid[], chains text[], events uuid[], event_types text[], resource_types text[], resource_ids text[],
+    occurred timestamptz[], bodies bytea[], OUT seqs bigint[], OUT hashes bytea[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE one record;
+BEGIN
+    PERFORM ledger_lock_heads(tenants, chains);
+    FOR i IN 1 .. cardinality(bodies) LOOP
+        one := ledger_append_one(tenants[i], chains[i], events[i], event_types[i], resource_types[i],
+            resource_ids[i], occurred[i], bodies[i]);
+        seqs[i] := one.seq;
+        hashes[i] := one.hash;
+    END LOOP;
 END $$;
 
 -- Who may do what: logins read under row-level security and append through the function; nobody updates,
@@ -233,9 +206,10 @@ ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_delete;
 ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- The function runs as countersign_ledger, which cannot log in. Handing it over needs CREATE for a moment.
-REVOKE ALL ON FUNCTION ledger_append, ledger_begin_chain FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger_append TO countersign_app, countersign_hub;
-GRANT EXECUTE ON FUNCTION ledger_begin_chain TO countersign_ledger;
+REVOKE ALL ON FUNCTION ledger_append, ledger_append_one, ledger_lock_heads, ledger_begin_chain FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger_append, ledger_append_one TO countersign_app, countersign_hub;
+GRANT EXECUTE ON FUNCTION ledger_begin_chain, ledger_lock_heads TO countersign_ledger;
 GRANT CREATE ON SCHEMA public TO countersign_ledger;
 ALTER FUNCTION ledger_append OWNER TO countersign_ledger;
+ALTER FUNCTION ledger_append_one OWNER TO countersign_ledger;
 REVOKE CREATE ON SCHEMA public FROM countersign_ledger;
