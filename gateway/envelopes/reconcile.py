@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from adapters.kit.outcome import Done
+from adapters.kit.outcome import Done, Rejected
 from adapters.kit.port import SendMode
 from config.database import Transaction
 from gateway.envelopes.apply_report import apply_report
@@ -164,8 +164,11 @@ async def _send_draft(services: Services, envelope: StoredEnvelope, drafts: list
     )
     if isinstance(outcome, Done):
         await _adopt(services, envelope, outcome.value, [])
-    else:
-        await _look_again(services, envelope, empty=False)
+        return
+    if isinstance(outcome, Rejected) and outcome.code == "draft_incomplete":
+        # Interrupted between its steps, it can never be sent: out of the way, so that a look-up finds nothing.
+        await _discard(services, envelope, keep.provider_ref)
+    await _look_again(services, envelope, empty=False)
 
 
 async def _discard(services: Services, envelope: StoredEnvelope, provider_ref: str) -> None:
