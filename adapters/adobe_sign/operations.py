@@ -8,6 +8,8 @@ Source: REST v6 swagger 1.2; developer guide of 2026-04-29.
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from adapters.adobe_sign.agreement import build_agreement, build_member
 from adapters.adobe_sign.answers import (
     Agreement,
@@ -105,16 +107,14 @@ async def discard_draft(exchange: Exchange, connection: Connection, provider_ref
 async def find_envelopes(
     exchange: Exchange, connection: Connection, reference: str
 ) -> tuple[EnvelopeReport, ...]:
-    """By externalId, drafts too, whatever their age. The provider's index lags a little."""
+    """By externalId, drafts too, whatever their age; the provider's index lags a little. What is still being
+    prepared may become a draft or go out, so it is waited for: the caller decides by that difference.
+    """
     found: list[EnvelopeReport] = []
     query = {"externalId": reference, "pageSize": _PAGE_SIZE}
     while True:
         page = await read(exchange, connection, "find_envelopes", "/agreements", AgreementList, query)
-        for row in page.user_agreement_list:
-            events = (
-                (await _events(exchange, connection, row.id)).events if is_ambiguous_end(row.status) else ()
-            )
-            found.append(report_listed(row, reference, events))
+        found.extend([await _found(exchange, connection, row, reference) for row in page.user_agreement_list])
         if page.page is None or not page.page.next_cursor:
             return tuple(found)
         query["cursor"] = page.page.next_cursor
@@ -276,6 +276,16 @@ async def _change_state(
 
 async def _events(exchange: Exchange, connection: Connection, ref: str) -> Events:
     return await read(exchange, connection, "audit_trail", agreement_path(ref, "events"), Events)
+
+
+async def _found(
+    exchange: Exchange, connection: Connection, row: ListedAgreement, reference: str
+) -> EnvelopeReport:
+    if row.status == STILL_PROCESSING:
+        status = await processed_status(exchange, connection, "find_envelopes", row.id, (0.0, *WAITS_S))
+        row = msgspec.structs.replace(row, status=status)
+    events = (await _events(exchange, connection, row.id)).events if is_ambiguous_end(row.status) else ()
+    return report_listed(row, reference, events)
 
 
 def _may_have_changed(row: ListedAgreement, since: datetime) -> bool:

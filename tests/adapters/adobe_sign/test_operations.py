@@ -94,6 +94,15 @@ async def test_found_envelopes_come_from_every_page_with_their_ends_explained() 
     assert dict(exchange.requests[1].query)["cursor"] == "c2"
 
 
+async def test_found_envelope_in_preparation_is_waited_for_and_not_taken_for_sent() -> None:
+    listed = answer({"userAgreementList": [{"id": REF, "status": "DOCUMENTS_NOT_YET_PROCESSED"}]})
+    processing = answer(AGREEMENT | {"status": "DOCUMENTS_NOT_YET_PROCESSED"})
+    found, exchange = await run("find_envelopes", "r", NOW, script=[listed, processing, AUTHORED])
+    assert ([each.status for each in found], exchange.paused_s) == ([EnvelopeStatus.DRAFT], [1.0])
+    outcome, _ = await run("find_envelopes", "r", NOW, script=[listed, *[processing] * 5])
+    assert isinstance(outcome, Unknown)
+
+
 async def test_changes_explain_recent_ends_only() -> None:
     def row(ref: str, status: str, age: timedelta) -> dict:
         return {"id": ref, "status": status, "displayDate": (NOW - age).isoformat()}
