@@ -61,7 +61,7 @@ async def envelope(request: HttpRequest) -> Answer:
 
 @post(_ENVELOPE + "/recipients/{recipient_id:str}/{action:str}", name="sandbox.act", status_code=200)
 async def act(request: HttpRequest) -> Answer:
-    """view, sign, decline, fail_authentication, autorespond, reassign, finish_later or enter_access_code."""
+    """view, sign, decline, fail_authentication, autorespond, reassign, delegate, finish_later or enter_access_code."""
     world, chosen = world_of(request), envelope_of(request)
     recipient = recipients.find(chosen, part(request, "recipient_id"))
     perform(world, chosen, recipient, part(request, "action"), await _body(request, Action))
@@ -177,8 +177,8 @@ def perform(world: World, chosen: Envelope, recipient: Recipient, action: str, g
             troubles.enter_access_code(world, chosen, recipient, given.access_code)
         case "autorespond":
             troubles.autorespond(world, chosen, recipient, given.reason)
-        case "reassign":
-            troubles.reassign(world, chosen, recipient, given.name, given.email)
+        case "reassign" | "delegate":
+            troubles.reassign(world, chosen, recipient, given.name, given.email, f"recipient-{action}")
         case "finish_later":
             troubles.finish_later(world, chosen, recipient)
         case _:

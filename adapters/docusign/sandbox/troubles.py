@@ -50,14 +50,16 @@ def autorespond(world: World, envelope: Envelope, recipient: Recipient, reason: 
     world.emit(envelope, "recipient-autoresponded", recipient)
 
 
-def reassign(world: World, envelope: Envelope, recipient: Recipient, name: str, email: str) -> None:
+def reassign(
+    world: World, envelope: Envelope, recipient: Recipient, name: str, email: str, event: str
+) -> None:
     """The recipient hands the task to somebody else, unless the sender forbade it."""
     _require_waiting(envelope, recipient)
     if not is_true(envelope.wire.get("allowReassign", "true")):
         raise Refusal("control-reassign-forbidden")
     if not name or "@" not in email:
         raise Refusal("control-body", "name and email of the new recipient are needed.")
-    world.emit(envelope, "recipient-reassign", recipient)
+    world.emit(envelope, event, recipient)
     recipient.wire["name"], recipient.wire["email"] = name, email
     recipient.status, recipient.user_id = "sent", world.new_id()
     recipient.sent_at, recipient.delivered_at = world.now(), None

@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,15 @@ def test_documentation_names_every_option_fault_and_switch() -> None:
     assert len(faults) > 10
     assert len(switches) == 5
     assert [name for name in (*options, *faults, *switches) if f"`{name}`" not in page] == []
+
+
+def test_answer_that_a_fault_holds_back_does_not_hold_the_end(start: object) -> None:
+    sandbox = start()
+    token = sandbox.token
+    sandbox.fault("timeout_after_accept", match="templates.list", seconds=600)
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=20) as waiting:
+        head = f"GET {sandbox.base}/templates HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+        waiting.sendall(head.encode())
+        while sandbox.control("GET", "/faults").json()["faults"]:
+            time.sleep(0.02)
+        assert sandbox.stop() == 0
