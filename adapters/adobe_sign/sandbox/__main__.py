@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ipaddress
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="HOST",
         help="a host that webhooks may lead to over http and on any port (development only)",
     )
+    parser.add_argument(
+        "--user", action="append", default=[], metavar="EMAIL", help="a further user of the account"
+    )
     parser.add_argument("--processing-seconds", type=float, default=Options().processing_s)
     parser.add_argument("--index-lag-seconds", type=float, default=0.0)
     parser.add_argument("--upload-limit-bytes", type=int, default=Options().upload_limit_bytes)
@@ -36,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         index_lag_s=chosen.index_lag_seconds,
         upload_limit_bytes=chosen.upload_limit_bytes,
         webhook_allow=chosen.webhook_allow,
+        users=chosen.user,
     )
     if not chosen.json:
         sys.stderr.write("Acrobat Sign SANDBOX: development only, nothing signed here is a signature.\n")
@@ -55,4 +60,9 @@ def _is_loopback(host: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The server's threads may outlive the interpreter by a moment and then abort the process (seen once in
+    # thirty stops); everything is saved and closed here already.
+    os._exit(exit_code)

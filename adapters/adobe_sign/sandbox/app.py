@@ -58,6 +58,7 @@ def create_app(box: Sandbox) -> Litestar:
             NotFoundException: _answer_unknown_path,
             MethodNotAllowedException: _answer_wrong_method,
             HTTPException: _answer_http_error,
+            Exception: _answer_defect,
         },
         openapi_config=None,
         logging_config=None,
@@ -116,3 +117,10 @@ def _answer_http_error(_: HttpRequest, error: HTTPException) -> Response[bytes]:
         "message": error.detail,
     }
     return to_response(Reply(status=error.status_code, body=body))
+
+
+def _answer_defect(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """Our own mistake: told in full on standard error, in one word to the client."""
+    _log.error("sandbox.defect %s %s", request.method, request.url.path, exc_info=error)
+    body = {"code": "MISC_SERVER_ERROR", "message": "Some miscellaneous server error has occurred."}
+    return to_response(Reply(status=500, body=body))

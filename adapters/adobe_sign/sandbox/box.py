@@ -19,7 +19,14 @@ from adapters.adobe_sign.sandbox.faults import Faults
 from adapters.adobe_sign.sandbox.keeper import Keeper
 from adapters.adobe_sign.sandbox.options import Options
 from adapters.adobe_sign.sandbox.throttle import Throttle
-from adapters.adobe_sign.sandbox.world import Agreement, Notification, RefreshToken, Webhook, World
+from adapters.adobe_sign.sandbox.world import (
+    AccessToken,
+    Agreement,
+    Notification,
+    RefreshToken,
+    Webhook,
+    World,
+)
 
 _SCOPE_WORDS = ("agreement", "webhook", "user", "library", "widget", "workflow")
 ALL_SCOPES = [f"{word}_{verb}" for word in _SCOPE_WORDS for verb in ("read", "write")] + [
@@ -29,6 +36,7 @@ ALL_SCOPES = [f"{word}_{verb}" for word in _SCOPE_WORDS for verb in ("read", "wr
     "webhook_retention",
     "user_login",
 ]
+_KEY_LIFE = timedelta(days=3650)
 READ_SCOPES = [scope for scope in ALL_SCOPES if scope.endswith("_read")]
 
 
@@ -142,6 +150,8 @@ class Sandbox:
                 self.world.refresh_tokens[token] = RefreshToken(
                     client_id=defaults.CLIENT_ID, scopes=scopes, last_used=self.now()
                 )
+        key = AccessToken(expires=self.now() + _KEY_LIFE, client_id=defaults.CLIENT_ID, scopes=ALL_SCOPES)
+        self.world.access_tokens.setdefault(defaults.INTEGRATION_KEY, key)
         self._dirty = True
         for agreement in self.world.agreements.values():
             self.wake_at(self.now(), agreement)

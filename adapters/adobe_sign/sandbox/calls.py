@@ -69,7 +69,7 @@ class Call:
         flaw = catalogue.find_flaw(body, type_name)
         if flaw is not None:
             raise self.refuse(flaw.trigger, flaw.detail)
-        return body
+        return {key: _without_nulls(value) for key, value in body.items() if value is not None}
 
     def agreement(self) -> Agreement:
         """The agreement of the path, if the caller may see it."""
@@ -172,13 +172,20 @@ def _act_as(call: Call) -> None:
     kind, _, value = header.partition(":")
     if kind not in {"email", "userid"} or not value or (kind == "email" and not catalogue.is_email(value)):
         raise call.refuse("malformed_api_user", "Value provided in x-api-user header is in invalid format")
-    known = {SENDER_EMAIL} | {
+    known = {SENDER_EMAIL, *call.box.options.users} | {
         email for agreement in call.box.world.agreements.values() for email in _people(agreement)
     }
     matches = [email for email in known if value in (email, call.box.user_id(email))]
     if not matches:
         raise call.refuse("unknown_api_user", "An invalid user ID or email was provided in x-api-user.")
     call.actor = matches[0]
+
+
+def _without_nulls(value: Any) -> Any:
+    """A null attribute means the same as an absent one."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _people(agreement: Agreement) -> set[str]:

@@ -6,6 +6,7 @@ CLIENT_ID = "sandbox-adobe-client"
 CLIENT_SECRET = "sandbox-adobe-secret"  # noqa: S105 - a development credential, printed on start on purpose
 REFRESH_TOKEN = "sandbox-adobe-refresh"  # noqa: S105
 READ_ONLY_REFRESH_TOKEN = "sandbox-adobe-refresh-read-only"  # noqa: S105
+INTEGRATION_KEY = "sandbox-adobe-integration-key"
 SENDER_EMAIL = "sender@sandbox.example"
 
 
@@ -23,6 +24,7 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     requests_per_minute: int = 0  # 0 = no throttling
     get_threshold: int = 0  # identical GETs per window; 0 = no polling threshold
     get_window_s: float = 600.0
+    users: list[str] = []  # further users of the account, for x-api-user
     webhook_allow: list[str] = []
     webhook_limit: int = 100
     verify_timeout_s: float = 5.0

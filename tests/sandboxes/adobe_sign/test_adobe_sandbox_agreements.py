@@ -373,3 +373,13 @@ def test_revoked_refresh_token_gives_no_more_tokens(api: Api) -> None:
     assert api.oauth("revoke", token="sandbox-adobe-refresh").status_code == 200
     answer = api.oauth("refresh", grant_type="refresh_token", refresh_token="sandbox-adobe-refresh")
     assert answer.json()["code"] == "INVALID_TOKEN"
+
+
+def test_integration_key_is_a_token_by_itself_and_other_users_send_for_themselves(api: Api) -> None:
+    api.options(users=["legal@sandbox.example"])
+    key = "sandbox-adobe-integration-key"
+    as_legal = {"x-api-user": "email:legal@sandbox.example"}
+    created = api.call("POST", "/agreements", api.body(), token=key, headers=as_legal)
+    path = f"/agreements/{created.json()['id']}"
+    assert api.call("GET", path, headers=as_legal).json()["senderEmail"] == "legal@sandbox.example"
+    assert api.call("GET", path).status_code == 404
