@@ -21,7 +21,16 @@ from config.processes import end_leftover, free_port, spawn, stop, wait_until
 from config.roles import roles_script
 from config.secret import Secret
 
-_TEST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+_TEST_SETTINGS = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "max_wal_size=128MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+)
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
