@@ -30,7 +30,6 @@ _TEST_SETTINGS = (
     "wal_level=minimal",
     "max_wal_senders=0",
 )
-_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
