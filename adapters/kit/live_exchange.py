@@ -82,9 +82,10 @@ class LiveExchange:
         self._deadline = deadline
         self._tokens = tokens
         self._on_learned = on_learned
-        self._account = f"{adapter.name}/{adapter.account_key(connection)}"
-        # A token service that is down must not close the account's circuit, nor one that is up open it.
-        self._circuit = self._account if tokens else f"{self._account}/authorize"
+        account = f"{adapter.name}/{adapter.account_key(connection)}"
+        # A token service that is down must not open the account's circuit, nor one that is up close it; its
+        # calls do not count against the account's budget either.
+        self._lane = account if tokens else f"{account}/authorize"
         self.learned_ref = ""
         self.in_flight: Effect | None = None  # sent, and no whole answer yet
         self.was_answered = False
@@ -192,16 +193,15 @@ class LiveExchange:
 
         parcel = self._parcel(request, authorization)
         try:
-            permit = self._machinery.breakers.admit(self._circuit)
+            permit = self._machinery.breakers.admit(self._lane)
         except CircuitOpen as error:
             observe("circuit_open")
             raise Ended(NotSent(f"circuit open, again in {error.retry_after_s:.0f} s")) from error
         with permit:
-            if request.authorized:
-                wait_s = await self._machinery.limiter.take(self._account, self._adapter.limits)
-                if wait_s > 0:
-                    observe("budget_gone")
-                    raise Ended(Throttled(wait_s))
+            wait_s = await self._machinery.limiter.take(self._lane, self._adapter.limits)
+            if wait_s > 0:
+                observe("budget_gone")
+                raise Ended(Throttled(wait_s))
             try:
                 response = await self._machinery.transmitter.send(parcel, self._blobs)
             except NoAnswer as error:
@@ -263,11 +263,11 @@ class LiveExchange:
             _log.warning("provider.limits_unreadable", extra={"provider": self._adapter.name})
             return
         if told is not None and self._tokens is not None:
-            await self._machinery.limiter.told(self._account, *told)
+            await self._machinery.limiter.told(self._lane, *told)
 
     async def _throttled(self, decision: Decision, outcome: Throttled) -> Throttled:
         seconds = outcome.retry_after_s if outcome.retry_after_s > 0 else _UNSAID_RETRY_AFTER_S
-        key = "" if decision.per_object else self._circuit
+        key = "" if decision.per_object else self._lane
         seconds = await self._machinery.limiter.throttled(key, seconds)
         return Throttled(seconds, outcome.provider_code)
 

@@ -150,6 +150,7 @@ async def test_redirect_is_not_followed(bench: Bench) -> None:
         ("http://127.0.0.1:1/x", False),
         ("https://127.0.0.1@evil.example/", True),
         ("@evil.example/x", True),
+        ("https://user:secret@127.0.0.1/x", True),
         ("/things/../../admin", True),
         ("/things/%2e%2e/admin", True),
         ("/a\r\nHost: evil", True),

@@ -5,6 +5,7 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,16 @@ from hypothesis import strategies as st
 from adapters.kit.content import DocumentBroken, content_length, stream_content
 from adapters.kit.exchange import BlobEncoding, Effect
 from adapters.kit.outcome import Done, Unknown
-from tests.adapters.kit.fake_provider import Bench, MemoryBlobs, answer, cut_off, document, request
+from tests.adapters.kit.fake_provider import (
+    FAST,
+    Bench,
+    MemoryBlobs,
+    answer,
+    cut_off,
+    document,
+    open_bench,
+    request,
+)
 
 MIB = 1024 * 1024
 
@@ -85,6 +95,15 @@ async def test_answer_cut_off_while_it_is_kept_is_unknown_and_leaves_nothing(ben
     bench.server.behaviours = [cut_off]
     assert isinstance(await bench.send(request(Effect.NONE, save=True)), Unknown)
     assert bench.blobs.stored == {}
+
+
+async def test_answer_over_the_limit_of_what_is_kept_leaves_nothing() -> None:
+    async with open_bench(msgspec.structs.replace(FAST, max_saved_bytes=1000)) as bench:
+        bench.server.behaviours = [answer(body=b"x" * 1001)]
+        assert isinstance(await bench.send(request(Effect.NONE, save=True)), Unknown)
+        assert bench.blobs.stored == {}
+        bench.server.behaviours = [answer(body=b"x" * 1000)]
+        assert isinstance(await bench.send(request(Effect.NONE, save=True)), Done)
 
 
 async def test_error_answer_to_a_kept_request_is_not_kept(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.kit.outcome import AuthFailed, Done, NotSent
+from adapters.kit.outcome import AuthFailed, Done, NotSent, Throttled
 from adapters.kit.port import Authorization
 from adapters.kit.tokens import MemoryTokenStore, TokenCache
 from config.clock import FixedClock
@@ -80,6 +80,15 @@ async def test_failed_authorization_is_shared_and_not_hammered(bench: Bench) -> 
     assert all(isinstance(outcome, AuthFailed) for outcome in outcomes)
     assert bench.server.count("/token") == 1
     assert bench.server.count("/things") == 0
+
+
+async def test_throttled_token_service_is_left_alone_for_its_time(bench: Bench) -> None:
+    bench.server.by_path["/token"] = answer(429, headers=("Retry-After: 40",))
+    for _ in range(3):
+        outcome = await bench.send(request())
+        assert isinstance(outcome, Throttled)
+        assert outcome.retry_after_s > 35
+    assert bench.server.count("/token") == 1
 
 
 async def test_token_service_that_is_down_means_not_sent(bench: Bench) -> None:
