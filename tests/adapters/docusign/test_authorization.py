@@ -185,6 +185,12 @@ def test_only_docusigns_hosts_are_allowed_by_themselves(host: str, allowed: bool
     assert is_allowed_host(host, samples.connection()) is allowed
 
 
+def test_loopback_host_that_the_connection_names_is_allowed_only_where_loopback_is() -> None:
+    local = samples.credentials(oauth_base="http://localhost:8080")
+    assert not is_allowed_host("localhost:8080", samples.connection(credentials=local))
+    assert is_allowed_host("localhost:8080", samples.connection(credentials=local, allow_loopback=True))
+
+
 def test_host_that_the_connection_names_is_allowed_and_user_info_in_a_url_is_not() -> None:
     own = samples.connection(credentials=samples.credentials(api_base="https://api.example.com"))
     assert is_allowed_host("api.example.com", own)

@@ -175,3 +175,21 @@ def test_expiry_after_more_days_than_docusign_counts_is_refused() -> None:
     body_of(samples.envelope(expiration=Expiration(samples.NOW + timedelta(days=999))))
     with pytest.raises(UnsupportedFeature):
         body_of(samples.envelope(expiration=Expiration(samples.NOW + timedelta(days=999, seconds=1))))
+
+
+def test_labels_that_repeat_are_made_unique_because_tabs_with_one_label_share_their_value() -> None:
+    prices = (samples.field(n, type=FieldType.TEXT, label="price") for n in (1, 2))
+    fields = (*prices, samples.field(3))
+    tabs = body_of(samples.envelope(fields=fields))["recipients"]["signers"][0]["tabs"]
+    assert [tab["tabLabel"] for tab in tabs["textTabs"]] == ["price", f"price {samples.uid(302)}"]
+    assert tabs["signHereTabs"][0]["tabLabel"] == str(samples.uid(303))
+
+
+def test_radio_buttons_without_a_group_do_not_exclude_each_other() -> None:
+    fields = tuple(samples.field(n, type=FieldType.RADIO, label=f"b{n}") for n in (1, 2))
+    tabs = body_of(samples.envelope(fields=fields))["recipients"]["signers"][0]["tabs"]
+    assert [len(group["radios"]) for group in tabs["radioGroupTabs"]] == [1, 1]
+    grouped = tuple(samples.field(n, type=FieldType.RADIO, group="plan", label=f"b{n}") for n in (1, 2))
+    tabs = body_of(samples.envelope(fields=grouped))["recipients"]["signers"][0]["tabs"]
+    (group,) = tabs["radioGroupTabs"]
+    assert (group["groupName"], [radio["value"] for radio in group["radios"]]) == ("plan", ["b1", "b2"])

@@ -63,6 +63,23 @@ def test_failed_proof_shows_unless_the_recipient_has_finished() -> None:
     assert recipient_report(done).status is RecipientStatus.COMPLETED
 
 
+def test_void_cancels_who_had_not_finished_and_leaves_who_had() -> None:
+    people = answers.Recipients(
+        signers=tuple(answers.Recipient(status=status) for status in ("completed", "declined", "sent"))
+    )
+    for words, ended in (({"status": "voided"}, "cancelled"), ({"status": "timedout"}, "expired")):
+        report = report_of(answers.Envelope(envelope_id="e", recipients=people, **words))
+        assert [person.status for person in report.recipients] == ["completed", "declined", ended]
+
+
+def test_void_at_the_very_moment_of_the_deadline_is_an_expiry() -> None:
+    due = "2024-03-05T10:00:00Z"
+    ended = answers.Envelope(
+        envelope_id="e", status="voided", expire_enabled="true", expire_date_time=due, voided_date_time=due
+    )
+    assert report_of(ended).status is EnvelopeStatus.EXPIRED
+
+
 def test_our_id_comes_back_from_the_custom_field_and_nonsense_there_is_nobody() -> None:
     own = answers.Recipient(
         status="sent", custom_fields=("x", f"countersign_recipient_id={samples.uid(201)}")

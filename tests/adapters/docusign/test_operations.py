@@ -85,7 +85,7 @@ async def test_create_with_a_duplicate_of_an_unmapped_error_in_201_is_still_refu
     body = {"envelopeId": REF, "recipients": {"signers": [{"errorDetails": {"errorCode": "BRAND_NEW"}}]}}
     outcome = await Play(json_answer(body, 201)).create()
     assert isinstance(outcome, Rejected)
-    assert outcome.provider_code == "BRAND_NEW"
+    assert (outcome.code, outcome.provider_code) == ("validation", "BRAND_NEW")
 
 
 async def test_identity_checks_are_asked_once_and_only_when_needed() -> None:
