@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import msgspec
+import redis.asyncio
 
 from adapters.kit.executor import Executor
 from adapters.kit.port import Adapter
@@ -38,6 +39,7 @@ class Services:
     ids: Ids
     database: Database
     hub: Database
+    redis: "redis.asyncio.Redis"
     vault: Vault
     blobs: BlobStore
     recorder: Recorder

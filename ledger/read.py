@@ -7,6 +7,7 @@ Must never be the basis of a proof: hash what `body` holds, not what was decoded
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -23,7 +24,7 @@ from normalizer.vocabulary import LedgerType
 DAMAGED = "[damaged]"
 _COLUMNS = "seq, recorded_at, prev_hash, body_hash, hash, body"
 _decode_body = msgspec.json.Decoder(Body).decode
-_decode_facts = msgspec.json.Decoder(dict[str, Json]).decode
+_decode_facts = msgspec.json.Decoder(dict[str, Any]).decode  # Json is recursive: msgspec cannot read it
 
 
 class ReadEntry(msgspec.Struct, frozen=True, kw_only=True):

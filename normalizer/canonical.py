@@ -7,11 +7,11 @@ Source: RFC 8785 (JCS), sections 3.2.2 and 3.2.3.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-Json = None | bool | int | str | list["Json"] | tuple["Json", ...] | Mapping[str, "Json"]
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
 _KEY = re.compile(r"[A-Za-z0-9_.\-]+\Z")
 _LARGEST = 2**53 - 1

@@ -1,7 +1,7 @@
 """The ledger over HTTP: an envelope's events and audit trail, a tenant's chain, and their verification."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,6 @@ from gateway.tenants.scopes import Scope
 from ledger.chain import Verdict
 from ledger.check import check_chain, check_tenant
 from ledger.read import ReadEntry, read_chain
-from normalizer.canonical import Json
 from normalizer.ids import Kind, print_id, read_id
 from normalizer.vocabulary import VOCABULARY
 
@@ -51,7 +50,7 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     provider: str
     request_id: str
-    details: dict[str, Json]
+    details: dict[str, Any]
     previous_hash: str
     hash: str
 

@@ -11,6 +11,7 @@ from config.secret import Secret
 from gateway.http.openapi import problems
 from gateway.services import Caller, Services
 from gateway.tenants.scopes import Scope
+from normalizer.errors import Finding, ValidationFailed
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint import Endpoint, EndpointChange, NewEndpoint, ShownOnce
 from webhooks.outbound.read import (
@@ -212,7 +213,7 @@ async def replay_endpoint(services: Services, caller: Caller, endpoint_id: FromP
 async def deliveries(
     services: Services,
     caller: Caller,
-    state: FromQuery[str] = "",
+    wanted_state: Annotated[str, QueryParameter(name="state")] = "",  # Litestar keeps the bare word to itself
     endpoint_id: FromQuery[str] = "",
     envelope_id: FromQuery[str] = "",
     event_type: FromQuery[str | None] = None,
@@ -220,9 +221,8 @@ async def deliveries(
     limit: Limit = 100,
 ) -> list[DeliveryView]:
     """Deliveries, newest first. `state=undelivered` lists everything that has not arrived."""
-    states = UNDELIVERED if state == "undelivered" else (DeliveryState(state),) if state in _STATES else ()
     wanted = DeliveryFilter(
-        states=tuple(states),
+        states=_states(wanted_state),
         endpoint_id=read_id(Kind.ENDPOINT, endpoint_id) if endpoint_id else None,
         envelope_id=read_id(Kind.ENVELOPE, envelope_id) if envelope_id else None,
         event_type=event_type,
@@ -267,7 +267,18 @@ async def replay_delivery(services: Services, caller: Caller, delivery_id: FromP
     )
 
 
-_STATES = frozenset(DeliveryState)
+def _states(state: str) -> tuple[DeliveryState, ...]:
+    if not state:
+        return ()
+    if state == "undelivered":
+        return UNDELIVERED
+    try:
+        return (DeliveryState(state),)
+    except ValueError as error:
+        known = ", ".join(["undelivered", *DeliveryState])
+        raise ValidationFailed(
+            "There is no such state.", (Finding("?state", f"One of: {known}."),)
+        ) from error
 
 
 def _view(endpoint: Endpoint) -> EndpointView:

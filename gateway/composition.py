@@ -1,0 +1,127 @@
+"""The composition root: builds what use cases need from the settings, in order, and takes it down again.
+
+Everything is made here and handed on; nothing below makes its own database, client or clock.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+from adapters.kit.breaker import BreakerOptions
+from adapters.kit.executor import Executor
+from adapters.kit.options import ExecutorOptions
+from adapters.kit.registry import adapters
+from config.blobs import BlobStore, open_objects
+from config.clock import Clock, SystemClock
+from config.database import Database, assert_no_open_transaction
+from config.errors import ConfigError
+from config.master_keys import load_key_wrapper
+from config.queue import Wake, open_redis
+from config.secret import Secret
+from config.settings import ProviderSettings, Settings
+from config.vault import Vault
+from gateway.metrics import observe_provider_call
+from gateway.migrations.run import check_roles
+from gateway.services import Services
+from gateway.tenants.api_keys import load_pepper
+from gateway.tenants.connection_cache import ConnectionCache
+from ledger.personal import SubjectKeys
+from normalizer.ids import Ids
+from webhooks.outbound.endpoints import EndpointDesk
+from webhooks.outbound.guard import Guard
+from webhooks.outbound.replay import ReplayDesk
+from webhooks.outbound.waking import DELIVERERS, Deliverers
+from webhooks.record import Recorder
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, name: str = "countersign", clock: Clock | None = None
+) -> AsyncIterator[Services]:
+    """Connected services on the settings' stores. Raises ConfigError for settings that cannot work."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        database = await _connect(stack, settings, settings.database.url, "DATABASE_URL", name)
+        hub = await _connect(stack, settings, settings.database.hub_url, "DATABASE_HUB_URL", f"{name} hub")
+        await check_roles(database, hub)
+        if settings.redis.url is None:
+            raise ConfigError("REDIS_URL is not set")
+        redis = open_redis(settings.redis.url)
+        stack.push_async_callback(redis.aclose)
+        vault = Vault(load_key_wrapper(settings), clock)
+        ids = Ids(clock.now)
+        subjects = SubjectKeys(vault, clock.monotonic)
+        deliverers = Deliverers(Wake(redis, DELIVERERS))
+        recorder = Recorder(subjects, clock.now, deliverers.events_waiting)
+        executor = Executor(
+            executor_options(settings.provider),
+            clock=clock,
+            before_request=assert_no_open_transaction,
+            observers=(observe_provider_call,),
+        )
+        stack.push_async_callback(executor.aclose)
+        guard = Guard(settings.countersign.loopback_allow_list)
+        stack.callback(guard.close)
+        yield Services(
+            settings=settings,
+            clock=clock,
+            ids=ids,
+            database=database,
+            hub=hub,
+            redis=redis,
+            vault=vault,
+            blobs=BlobStore(open_objects(settings), vault, database),
+            recorder=recorder,
+            subjects=subjects,
+            pepper=await load_pepper(hub, vault, ids.new()),
+            executor=executor,
+            adapters=adapters(),
+            connections=ConnectionCache(),
+            endpoints=EndpointDesk(
+                database,
+                vault,
+                guard,
+                recorder,
+                ids,
+                clock,
+                deliverers.mailboxes_ready,
+                most_per_tenant=settings.limit.endpoints_per_tenant,
+            ),
+            replays=ReplayDesk(database, recorder, ids, clock, deliverers.mailboxes_ready),
+        )
+
+
+def executor_options(provider: ProviderSettings) -> ExecutorOptions:
+    return ExecutorOptions(
+        connect_timeout_s=provider.connect_timeout_s,
+        read_timeout_s=provider.read_timeout_s,
+        write_timeout_s=provider.write_timeout_s,
+        pool_timeout_s=provider.pool_timeout_s,
+        deadline_s=provider.total_timeout_s,
+        connections_per_pool=provider.connections,
+        read_attempts=provider.retries + 1,
+        breaker=BreakerOptions(
+            window_s=provider.breaker_window_s,
+            minimum_calls=provider.breaker_failures,
+            open_s=provider.breaker_pause_s,
+        ),
+    )
+
+
+async def _connect(
+    stack: AsyncExitStack, settings: Settings, url: Secret | None, variable: str, name: str
+) -> Database:
+    if url is None:
+        raise ConfigError(f"{variable} is not set")
+    if urlsplit(url.reveal()).scheme not in {"postgresql", "postgres"}:
+        raise ConfigError(f"{variable} is no postgresql:// address")
+    return await stack.enter_async_context(
+        await Database.connect(
+            url,
+            pool_size=settings.database.pool_size,
+            application_name=name,
+            acquire_timeout_s=settings.database.acquire_timeout_s,
+            connect_timeout_s=settings.database.connect_timeout_s,
+            statement_timeout_s=settings.database.statement_timeout_s,
+        )
+    )

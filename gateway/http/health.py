@@ -1,0 +1,60 @@
+"""Health, readiness and metrics. They need no key and tell no secret.
+
+/health answers for the process alone and echoes the nonce of this start, so that a stray process cannot
+answer in its place. /ready asks the stores.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from litestar import Response, get
+from redis.exceptions import RedisError
+
+from config.errors import StoreUnavailable
+from gateway import metrics
+from gateway.services import Services
+
+_NONCE = "COUNTERSIGN_START_NONCE"
+
+
+@get("/health", opt={"open": True}, include_in_schema=False)
+async def health() -> dict[str, str]:
+    return {"status": "ok", "nonce": os.environ.get(_NONCE, "")}
+
+
+@get("/ready", opt={"open": True}, include_in_schema=False)
+async def ready(services: Services) -> Response[dict[str, Any]]:
+    """200 when PostgreSQL answers; Redis away is told and is no reason not to serve."""
+    checks: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(2):
+            await services.database.fetchval("SELECT 1")
+        checks["database"] = "ok"
+    except (StoreUnavailable, TimeoutError):
+        checks["database"] = "away"
+    try:
+        async with asyncio.timeout(2):
+            await services.redis.ping()
+        checks["redis"] = "ok"
+    except (RedisError, OSError, TimeoutError):
+        checks["redis"] = "away"
+    is_ready = checks["database"] == "ok"
+    return Response({"ready": is_ready, **checks}, status_code=200 if is_ready else 503)
+
+
+@get("/metrics", opt={"open": True}, include_in_schema=False)
+async def prometheus(services: Services) -> Response[bytes]:
+    """Prometheus' text format; figures from SQL are read now."""
+    try:
+        row = await services.hub.fetchrow(
+            "SELECT (SELECT count(*) FROM envelopes WHERE dispatch_state IN ('creating', 'unknown')) AS unsettled,"
+            " (SELECT EXTRACT(EPOCH FROM clock_timestamp() - min(due_at)) FROM deliveries"
+            "  WHERE state = 'pending' AND due_at <= clock_timestamp()) AS oldest"
+        )
+    except StoreUnavailable:
+        row = None
+    if row is not None:
+        metrics.UNSETTLED.set(row["unsettled"])
+        metrics.OLDEST_DUE.set(max(0.0, float(row["oldest"] or 0)))
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
