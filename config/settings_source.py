@@ -20,6 +20,9 @@ from config.settings import ENVIRONMENT_PREFIXES, Settings
 from config.settings_rules import find_conflicts
 
 CONFIG_FILE_VARIABLE = "COUNTERSIGN_CONFIG"
+# Set by the supervisor for its children; /health echoes it, so that a stray process cannot answer in their place.
+START_NONCE_VARIABLE = "COUNTERSIGN_START_NONCE"
+_NOT_SETTINGS = frozenset({CONFIG_FILE_VARIABLE, START_NONCE_VARIABLE})
 # Any variable of these families is ours; REDIS_ is shared with too many tools: only REDIS_URL is looked at.
 _OWN_FAMILIES = ("COUNTERSIGN_", "DATABASE_", "SIGNATURE_", "DOCUSIGN_", "ADOBESIGN_")
 
@@ -44,6 +47,11 @@ def load_settings(files: Sequence[Path] = (), environ: Mapping[str, str] | None 
     if conflicts:
         raise _refusal(conflicts)
     return settings
+
+
+def start_nonce() -> str:
+    """What the supervisor of this start gave its children; empty for a process that nobody supervises."""
+    return os.environ.get(START_NONCE_VARIABLE, "")
 
 
 def section_fields(section: str) -> dict[str, FieldInfo]:
@@ -91,7 +99,7 @@ def _read_environment(environ: Mapping[str, str], mistakes: list[str]) -> dict[t
             if text:
                 section, name = known[variable]
                 found[section, name] = _from_text(text, section_fields(section)[name])
-        elif variable.startswith(_OWN_FAMILIES) and variable != CONFIG_FILE_VARIABLE:
+        elif variable.startswith(_OWN_FAMILIES) and variable not in _NOT_SETTINGS:
             mistakes.append(f"unknown variable {variable}{_nearest(variable, known)}")
     return found
 

@@ -242,7 +242,7 @@ async def download_combined(services: Services, caller: Caller, envelope_id: Fro
 
 @get("/envelopes/{envelope_id:str}/certificate", opt=READ, responses=problems(404, 409, 502, 503))
 async def download_certificate(services: Services, caller: Caller, envelope_id: FromPath[str]) -> Stream:
-    """The provider's certificate of completion (DocuSign) or audit report (Adobe) as PDF."""
+    """The provider's certificate of completion or audit report, as PDF."""
     return stream(
         await download_part(services, caller, read_id(Kind.ENVELOPE, envelope_id), Part.CERTIFICATE)
     )

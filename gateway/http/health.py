@@ -5,22 +5,19 @@ answer in its place. /ready asks the stores.
 """
 
 import asyncio
-import os
 from typing import Any
 
 from litestar import Response, get
 from redis.exceptions import RedisError
 
 from config.errors import StoreUnavailable
+from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.services import Services
 
-_NONCE = "COUNTERSIGN_START_NONCE"
-
-
 @get("/health", opt={"open": True}, include_in_schema=False)
 async def health() -> dict[str, str]:
-    return {"status": "ok", "nonce": os.environ.get(_NONCE, "")}
+    return {"status": "ok", "nonce": start_nonce()}
 
 
 @get("/ready", opt={"open": True}, include_in_schema=False)
