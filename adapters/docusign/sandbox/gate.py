@@ -9,10 +9,11 @@ import os
 import socket
 import stat
 import uuid
+from typing import cast
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 from .catalogue import JsonObject
 from .faults import Fault, FaultKind
@@ -50,6 +51,25 @@ class Held:
         self.headers += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
+class RequestBody:
+    """What the caller sends. An answer before the end of it would make the server reset the connection, and the
+    caller would lose the answer: whatever nobody read is read before answering.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_read = False
+
+    async def receive(self) -> HTTPReceiveMessage:
+        message = cast("HTTPReceiveMessage", await self._receive())
+        self._is_read = message["type"] != "http.request" or not message["more_body"]
+        return message
+
+    async def drain(self) -> None:
+        while not self._is_read:
+            await self.receive()
+
+
 def api_gate(app: ASGIApp) -> ASGIApp:
     """The middleware of the API and of OAuth."""
 
@@ -59,6 +79,7 @@ def api_gate(app: ASGIApp) -> ASGIApp:
         world: World = scope["litestar_app"].state.world
         operation = str(scope["route_handler"].name)
         held = Held()
+        body = RequestBody(receive)
         is_counted = not operation.startswith("oauth.")
         if world.faults.take(FaultKind.RESET_BEFORE, operation):
             drop_connection(scope)
@@ -73,7 +94,8 @@ def api_gate(app: ASGIApp) -> ASGIApp:
         elif broken:
             held.become(broken.status or 502, _HTML_ERROR, b"text/html")
         else:
-            await _run(app, scope, receive, held, world, operation, is_counted=is_counted)
+            await _run(app, scope, body.receive, held, world, operation, is_counted=is_counted)
+        await body.drain()
         await _send(scope, send, held, world, operation, limited)
 
     return enter
