@@ -52,14 +52,21 @@ async def measure_rate(work: Callable[[], Awaitable[object]], *, writers: int, s
 
 
 async def interleave(
-    measures: Mapping[str, Callable[[], Awaitable[float]]], *, runs: int = RUNS
+    measures: Mapping[str, Callable[[], Awaitable[float]]], *, runs: int = RUNS, slices: int = 1
 ) -> dict[str, list[float]]:
-    """`runs` figures of each, taken in turns, every second round in the opposite order."""
+    """`runs` figures of each; a run takes its measures in turns, `slices` times there and back.
+
+    Short slices let a neighbour's load fall on all of them alike.
+    """
     figures: dict[str, list[float]] = {name: [] for name in measures}
-    for run in range(runs):
-        order = list(measures) if run % 2 == 0 else list(measures)[::-1]
-        for name in order:
-            figures[name].append(await measures[name]())
+    for _ in range(runs):
+        run: dict[str, list[float]] = {name: [] for name in measures}
+        for place in range(slices):
+            order = list(measures) if place % 2 == 0 else list(measures)[::-1]
+            for name in order:
+                run[name].append(await measures[name]())
+        for name, values in run.items():
+            figures[name].append(statistics.mean(values))
     return figures
 
 

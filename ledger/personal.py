@@ -11,7 +11,6 @@ Source: docs/ledger-format.md; NIST SP 800-38D (GCM); RFC 5869 (HKDF); RFC 2104 
 
 import hmac
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID, uuid4
 
@@ -75,7 +74,7 @@ class SubjectKey:
         return text.decode()
 
 
-class ToSeal(msgspec.Struct, frozen=True):
+class ToSeal(msgspec.Struct, frozen=True, gc=False):
     """One event's personal values, and where they will stand."""
 
     tenant_id: UUID
@@ -106,27 +105,22 @@ class SubjectKeys:
         self._monotonic = monotonic
         self._lifetime_s = lifetime_s
         self._most = most
-        self._subjects: OrderedDict[_Place, tuple[float, SubjectKey]] = OrderedDict()
+        self._subjects: dict[UUID, dict[str, tuple[float, SubjectKey]]] = {}
+        self._kept = 0
         self._tag_keys: dict[UUID, bytes] = {}
         self._data_keys: dict[UUID, tuple[float, DataKey]] = {}
 
     async def seal(self, tx: Transaction, events: Sequence[ToSeal]) -> list[tuple[Sealed, ...]]:
         """No round trip when every subject is known; else one or two for all of them together."""
-        now = self._monotonic()
-        keys: dict[_Place, SubjectKey] = {}
-        unknown: set[_Place] = set()
-        for event in events:
-            for personal in event.values:
-                place = (event.tenant_id, personal.subject)
-                if place in keys or place in unknown:
-                    continue
-                kept = self._subjects.get(place)
-                if kept is not None and now < kept[0]:
-                    keys[place] = kept[1]
-                else:
-                    unknown.add(place)
-        if unknown:
-            keys.update(await self._obtain(tx, sorted(unknown)))
+        sealed = self._seal_known(events)
+        if sealed is not None:
+            return sealed
+        places = sorted(
+            {(event.tenant_id, personal.subject) for event in events for personal in event.values}
+        )
+        known = self._known(places)
+        missing = [place for place in places if place not in known]
+        keys = known | await self._obtain(tx, missing)
         return [
             tuple(
                 keys[event.tenant_id, personal.subject].seal(event.event_id, personal.path, personal.value)
@@ -134,6 +128,33 @@ class SubjectKeys:
             )
             for event in events
         ]
+
+    def _seal_known(self, events: Sequence[ToSeal]) -> list[tuple[Sealed, ...]] | None:
+        """The usual case on its own, because it is on every write's path; None when a key is missing."""
+        now = self._monotonic()
+        sealed = []
+        for event in events:
+            values = []
+            if event.values:
+                subjects = self._subjects.get(event.tenant_id)
+                if subjects is None:
+                    return None
+                for personal in event.values:
+                    kept = subjects.get(personal.subject)
+                    if kept is None or kept[0] <= now:
+                        return None
+                    values.append(kept[1].seal(event.event_id, personal.path, personal.value))
+            sealed.append(tuple(values))
+        return sealed
+
+    def _known(self, places: list[_Place]) -> dict[_Place, SubjectKey]:
+        now = self._monotonic()
+        known = {}
+        for tenant_id, subject in places:
+            kept = self._subjects.get(tenant_id, {}).get(subject)
+            if kept is not None and now < kept[0]:
+                known[tenant_id, subject] = kept[1]
+        return known
 
     async def open(
         self, tx: Transaction, tenant_id: UUID, entries: Iterable[tuple[UUID, Sequence[Sealed]]]
@@ -185,11 +206,12 @@ class SubjectKeys:
         expires = self._monotonic() + self._lifetime_s
 
         async def keep() -> None:
-            for place, key in obtained.items():
-                self._subjects[place] = (expires, key)
-                self._subjects.move_to_end(place)
-            while len(self._subjects) > self._most:
-                self._subjects.popitem(last=False)
+            if self._kept + len(obtained) > self._most:
+                self._subjects.clear()
+                self._kept = 0
+            for (tenant_id, subject), key in obtained.items():
+                self._subjects.setdefault(tenant_id, {})[subject] = (expires, key)
+            self._kept += len(obtained)
 
         # After the commit only: what a rolled-back transaction made must never seal anything again.
         tx.on_commit(keep)

@@ -15,7 +15,7 @@ import msgspec
 
 from config.database import Transaction
 from ledger.chain import SYSTEM_TENANT
-from ledger.entry import Body, Sealed
+from ledger.entry import ACTOR_PATH, Body, Sealed
 from ledger.personal import Damaged, SubjectKeys
 from normalizer.canonical import Json
 from normalizer.events import Actor, ResourceType, Source
@@ -23,6 +23,8 @@ from normalizer.vocabulary import LedgerType
 
 DAMAGED = "[damaged]"
 _COLUMNS = "seq, recorded_at, prev_hash, body_hash, hash, body"
+_ABOUT = ("name", "email", "ip_address", "user_agent")
+_decode_about = msgspec.json.Decoder(dict[str, str]).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 _decode_facts = msgspec.json.Decoder(dict[str, Any]).decode  # Json is recursive: msgspec cannot read it
 
@@ -124,14 +126,13 @@ async def _open_one_by_one(
 
 
 def _entry(chain_id: str, row: asyncpg.Record, body: Body, personal: dict[str, str]) -> ReadEntry:
+    about = personal.pop(ACTOR_PATH, "{}")
+    known = _decode_about(about) if about.startswith("{") else dict.fromkeys(_ABOUT, about)
     actor = Actor(
         type=body.actor.type,
-        id=personal.pop("/actor/id", body.actor.id),
+        id=body.actor.id or known.get("id", ""),
         credential_id=body.actor.credential_id,
-        name=personal.pop("/actor/name", ""),
-        email=personal.pop("/actor/email", ""),
-        ip_address=personal.pop("/actor/ip_address", ""),
-        user_agent=personal.pop("/actor/user_agent", ""),
+        **{name: known.get(name, "") for name in _ABOUT},
     )
     return ReadEntry(
         chain_id=chain_id,
