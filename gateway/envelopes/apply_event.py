@@ -13,7 +13,7 @@ from adapters.kit.outcome import Done
 from config.database import Transaction
 from gateway.envelopes.apply_report import apply_report, find_recipient
 from gateway.envelopes.facts import envelope_event, recipient_event
-from gateway.envelopes.model import DispatchState, StoredEnvelope
+from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredRecipient
 from gateway.envelopes.provider_call import call_provider
 from gateway.envelopes.store import change_envelope, change_recipient, load_envelope, lock_envelope
 from gateway.services import Services
@@ -48,6 +48,7 @@ _HAPPENINGS = frozenset(
 )
 # What we do ourselves comes back as a webhook: one fact, one entry.
 _ECHOES = frozenset({EventType.ENVELOPE_CORRECTED, EventType.ENVELOPE_RESENT, EventType.RECIPIENT_REPLACED})
+_HANDED_ON = frozenset({EventType.RECIPIENT_DELEGATED, EventType.RECIPIENT_REPLACED})
 _ECHO_WINDOW = "10 minutes"
 
 
@@ -213,14 +214,8 @@ async def _happening(
     recipient = find_recipient(envelope.recipients, told)
     if recipient is None:
         return []
-    if event.new_recipient_email:
-        changes = {"email": event.new_recipient_email[:200]}
-        if event.new_recipient_name:
-            changes["name"] = event.new_recipient_name[:100]
-        await change_recipient(tx, envelope.tenant_id, recipient.id, changes)
-        recipient = msgspec.structs.replace(
-            recipient, email=changes["email"], name=changes.get("name", recipient.name)
-        )
+    if event.type in _HANDED_ON and not recipient.status.is_terminal:
+        recipient = await _put_successor(tx, envelope, recipient, event)
     return [
         recipient_event(
             services,
@@ -234,6 +229,17 @@ async def _happening(
             reason=event.reason,
         )
     ]
+
+
+async def _put_successor(
+    tx: Transaction, envelope: StoredEnvelope, recipient: StoredRecipient, event: ProviderEvent
+) -> StoredRecipient:
+    """Somebody else is asked in this place now: what the former person did does not count for them."""
+    name = event.new_recipient_name[:100] or recipient.name
+    email = event.new_recipient_email[:200] or recipient.email
+    changes = {"name": name, "email": email, "status": str(RecipientStatus.SENT), "delivered_at": None}
+    await change_recipient(tx, envelope.tenant_id, recipient.id, changes)
+    return msgspec.structs.replace(recipient, name=name, email=email, status=RecipientStatus.SENT)
 
 
 async def _is_echo(tx: Transaction, envelope: StoredEnvelope, kind: EventType) -> bool:

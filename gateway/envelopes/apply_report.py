@@ -42,7 +42,6 @@ RECIPIENT_ENTRY: dict[RecipientStatus, LedgerType] = {
     _R.DECLINED: _L.RECIPIENT_DECLINED,
     _R.BOUNCED: _L.RECIPIENT_BOUNCED,
     _R.AUTH_FAILED: _L.RECIPIENT_AUTH_FAILED,
-    _R.REASSIGNED: _L.SIGNATURE_DELEGATED,
 }
 # What becomes of those who had not finished when the envelope ends otherwise than by completion.
 _LEFT_BEHIND = {
@@ -155,7 +154,9 @@ async def _apply_to_recipient(
     before = find_recipient(recipients, told)
     if before is None:
         return []
-    status = advance_recipient(before.status, told.status)
+    # A place that was handed on is still open: the event of it (apply_event.py) put the successor in.
+    reported = _R.UNKNOWN if told.status is _R.REASSIGNED else told.status
+    status = advance_recipient(before.status, reported)
     changes: dict[str, Any] = {}
     if told.provider_ref and told.provider_ref != before.provider_ref:
         changes["provider_ref"] = told.provider_ref[:255]
