@@ -110,7 +110,7 @@ class PostgresServer:
 
     def run_script(self, sql: str, database: str = "postgres") -> None:
         """Runs SQL as superuser through a pipe, so that no password is on a command line."""
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  (the command is composed by our own code)
             [
                 str(binary("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse",
                 "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-f", "-",
@@ -212,7 +212,7 @@ def _as_user() -> tuple[str, ...]:
     if unshare is None:
         return ()
     prefix = (unshare, "-U", f"--map-user={_ordinary_user()}")
-    probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603
+    probe = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603  (fixed words)
     return prefix if probe.returncode == 0 else ()
 
 

@@ -28,7 +28,7 @@ def open_transaction() -> "Transaction | None":
     """The innermost transaction that is open in this task or was opened by a task that this one came from."""
     transaction = _current.get()
     while transaction is not None and not transaction.is_open:
-        transaction = transaction._outer  # noqa: SLF001
+        transaction = transaction._outer  # noqa: SLF001 - another one of this class
     return transaction
 
 

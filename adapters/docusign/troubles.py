@@ -23,7 +23,7 @@ _HOURLY = frozenset({"hourly_apiinvocation_limit_exceeded", "hourly_apiinvocatio
 class _Trouble(msgspec.Struct, frozen=True):
     """Both shapes: the API's and the OAuth server's. A proxy's HTML is neither."""
 
-    errorCode: str = ""  # noqa: N815
+    errorCode: str = ""  # noqa: N815 - the provider's own name
     message: str = ""
     error: Any = ""
     error_description: str = ""

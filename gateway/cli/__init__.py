@@ -1,0 +1,1 @@
+"""The command `countersign`: one module per subcommand."""

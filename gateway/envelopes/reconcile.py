@@ -104,7 +104,7 @@ async def _find(services: Services, envelope: StoredEnvelope) -> tuple[EnvelopeR
             adapter,
             connection,
             "find_envelopes",
-            lambda exchange, reference=reference: adapter.find_envelopes(  # type: ignore[misc]
+            lambda exchange, reference=reference: adapter.find_envelopes(  # type: ignore[misc]  # the default binds
                 exchange, connection, reference, since
             ),
             blobs=TenantBlobs(services.blobs, envelope.tenant_id),

@@ -15,6 +15,7 @@ from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.services import Services
 
+
 @get("/health", opt={"open": True}, include_in_schema=False)
 async def health() -> dict[str, str]:
     return {"status": "ok", "nonce": start_nonce()}

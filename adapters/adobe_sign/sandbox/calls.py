@@ -106,7 +106,7 @@ def endpoint(
         async def handle(request: HttpRequest) -> Response[bytes]:
             return await _run(Call(request, operation), handler, scope, public=public)
 
-        return HTTPRouteHandler(path, http_method=method, name=operation, status_code=200)(handle)  # type: ignore[arg-type]
+        return HTTPRouteHandler(path, http_method=method, name=operation, status_code=200)(handle)  # type: ignore[arg-type]  # composed
 
     return register
 

@@ -4,8 +4,8 @@ import msgspec
 
 CLIENT_ID = "sandbox-adobe-client"
 CLIENT_SECRET = "sandbox-adobe-secret"  # noqa: S105 - a development credential, printed on start on purpose
-REFRESH_TOKEN = "sandbox-adobe-refresh"  # noqa: S105
-READ_ONLY_REFRESH_TOKEN = "sandbox-adobe-refresh-read-only"  # noqa: S105
+REFRESH_TOKEN = "sandbox-adobe-refresh"  # noqa: S105 - as above
+READ_ONLY_REFRESH_TOKEN = "sandbox-adobe-refresh-read-only"  # noqa: S105 - as above
 INTEGRATION_KEY = "sandbox-adobe-integration-key"
 SENDER_EMAIL = "sender@sandbox.example"
 

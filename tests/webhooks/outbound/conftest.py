@@ -1,3 +1,5 @@
+"""Fixtures of the outbound tests."""
+
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
