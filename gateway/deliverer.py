@@ -6,6 +6,7 @@ goes.
 """
 
 import asyncio
+import gc
 import logging
 from contextlib import AsyncExitStack, suppress
 from uuid import UUID
@@ -60,7 +61,7 @@ class Deliverer:
         self._hub = hub
         self._deliverers = deliverers
         self._settings = settings
-        self.attempter = attempter(client, clock, ids)
+        self.attempter = attempter(client, clock)
         self.pump = Pump(hub, self.attempter, routes, recorder, settings, clock, ids)
         self.oldest_due_s = 0.0
 
@@ -92,10 +93,21 @@ class Deliverer:
                 swept = await sweep(self._hub)
             except StoreUnavailable:
                 logger.warning("the store is away; the next sweep tries again")
+            except Exception:  # the backstop must outlive a fault in itself
+                logger.exception("a sweep failed")
             else:
                 self.oldest_due_s = swept.oldest_due_s
                 self.pump.wake(swept.mailboxes)
             await asyncio.sleep(self._settings.sweep_every_s)
+
+
+def calm_garbage_collector() -> None:
+    """For a process that only delivers: nearly all its objects die by reference count, and looking for cycles
+    every few hundred objects costs a fifth of its time (measured). Cycles are still found, less often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -105,6 +117,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         raise ConfigError("a deliverer needs DATABASE_HUB_URL and REDIS_URL")
     async with AsyncExitStack() as stack:
         deliverer = await _build(settings, hub_url, redis_url, stack)
+        calm_garbage_collector()
         logger.info("deliverer.started")
         with suppress(asyncio.CancelledError):
             await deliverer.run(stop or asyncio.Event(), grace_s=settings.delivery.total_timeout_s + 5)

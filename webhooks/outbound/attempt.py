@@ -4,7 +4,6 @@ import logging
 from datetime import datetime
 
 from config.clock import Clock
-from normalizer.ids import Ids
 from webhooks.outbound.claims import SUCCESS_BODY_BYTES, Claim, Completion
 from webhooks.outbound.client import Answer, WebhookClient
 from webhooks.outbound.compose import compose_body, message_id
@@ -23,10 +22,9 @@ _STATES = {
 
 
 class Attempter:
-    def __init__(self, client: WebhookClient, clock: Clock, ids: Ids) -> None:
+    def __init__(self, client: WebhookClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._ids = ids
 
     async def attempt(self, claim: Claim, route: Route) -> tuple[Completion, Answer]:
         started_at = self._clock.now()
@@ -71,7 +69,6 @@ class Attempter:
             attempt=decision.attempt,
             throttled=decision.throttled,
             delay_s=decision.delay_s,
-            attempt_id=self._ids.new(),
             started_at=started_at,
             duration_ms=answer.duration_ms,
             outcome=decision.verdict.value,

@@ -52,7 +52,6 @@ class Completion(msgspec.Struct, frozen=True):
     attempt: int
     throttled: int
     delay_s: float
-    attempt_id: UUID
     started_at: datetime
     duration_ms: int
     outcome: str
@@ -84,7 +83,7 @@ def _in_turn(claim: Claim) -> int:
     return claim.sequence
 
 
-_COMPLETE = "SELECT complete_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+_COMPLETE = "SELECT complete_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 
 
 async def complete_deliveries(
@@ -100,7 +99,7 @@ def _columns(done: Completion) -> tuple[object, ...]:
     claim = done.claim
     return (
         claim.tenant_id, claim.id, claim.claim_id, claim.endpoint_id, done.state, done.attempt,
-        done.throttled, done.delay_s, done.attempt_id, done.started_at, done.duration_ms, done.outcome,
+        done.throttled, done.delay_s, done.started_at, done.duration_ms, done.outcome,
         done.status, done.error, done.response,
     )  # fmt: skip
 

@@ -5,7 +5,6 @@ answer; one deadline covers the whole exchange, name look-up and a dripping answ
 is a value, not an exception. Must never be called with a database transaction open, nor with an unvetted URL.
 """
 
-import asyncio
 import contextlib
 import ssl
 import time
@@ -51,7 +50,8 @@ class WebhookClient:
         """`tls` adds trust anchors (a private authority, or a test's); certificates are always verified."""
         self._guard = guard
         self._response_bytes = response_bytes
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        self._connect_timeout_s = connect_timeout_s
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
@@ -73,7 +73,6 @@ class WebhookClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            timeout=self._timeout,
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         )
 
@@ -90,17 +89,18 @@ class WebhookClient:
         assert_no_open_transaction()
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(timeout_s):
-                async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                    kept = await self._read_part(response)
-                    return Answer(
-                        duration_ms=_milliseconds_since(started),
-                        status=response.status,
-                        error="" if response.status < 300 else f"answered {response.status}",
-                        body=kept,
-                        retry_after=response.headers.get("Retry-After"),
-                        instruction=response.headers.get("webhook-delivery", "").strip().lower(),
-                    )
+            async with session.post(
+                url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(timeout_s)
+            ) as response:
+                kept = await self._read_part(response)
+                return Answer(
+                    duration_ms=_milliseconds_since(started),
+                    status=response.status,
+                    error="" if response.status < 300 else f"answered {response.status}",
+                    body=kept,
+                    retry_after=response.headers.get("Retry-After"),
+                    instruction=response.headers.get("webhook-delivery", "").strip().lower(),
+                )
         except aiohttp.ConnectionTimeoutError:
             return Answer(_milliseconds_since(started), error="no connection in time", slow=True)
         except TimeoutError:
@@ -110,6 +110,14 @@ class WebhookClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: aiohttp's parser and URL code raise it for some malformed answers.
             return Answer(_milliseconds_since(started), error=_shorten(f"the exchange broke: {_name(error)}"))
+
+    def _timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        """`total` covers the look-up, the connection, the request and the whole answer."""
+        known = self._timeouts.get(timeout_s)
+        if known is None:
+            known = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
+            self._timeouts[timeout_s] = known
+        return known
 
     async def _read_part(self, response: aiohttp.ClientResponse) -> bytes:
         """Up to the cap; a longer answer costs its sender the connection. A body that breaks off after its

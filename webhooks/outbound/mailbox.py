@@ -56,7 +56,7 @@ class Mailbox:
     def share(self, most: int) -> int:
         """How many more it may be given now."""
         cap = self.route.max_in_flight if self.route is not None else most
-        return min(1 if self.slow else cap, most) - self.held
+        return min((1 if self.slow else cap) - self.held, most)
 
 
 _READ = (

@@ -74,7 +74,8 @@ class Pump:
         self._held = 0
         self._retries = 0
         self._blocked: dict[UUID, set[UUID]] = {}  # by tenant: mailboxes that wait for the tenant's share
-        self._runners: set[asyncio.Task[None]] = set()
+        self._runners: list[asyncio.Task[None]] = []
+        self._idle: list[asyncio.Future[Claim]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._to_fan_out = asyncio.Event()
         self._to_claim = asyncio.Event()
@@ -106,7 +107,7 @@ class Pump:
 
     @property
     def in_flight(self) -> int:
-        return len(self._runners)
+        return len(self._runners) - len(self._idle)
 
     async def stop(self, grace_s: float) -> None:
         """Takes nothing new, gives back what was not sent, lets what is under way finish for `grace_s`."""
@@ -253,20 +254,26 @@ class Pump:
                 await release_claims(self._hub, [claim])
                 self._let_go(claim)
                 continue
+            if self._idle:
+                self._idle.pop().set_result(claim)
+                continue
             self._queue.append(claim)
             if len(self._runners) < self._settings.in_flight:
-                runner = asyncio.create_task(self._run())
-                self._runners.add(runner)
-                runner.add_done_callback(self._runners.discard)
+                self._runners.append(asyncio.create_task(self._run()))
 
     def _has_route(self, endpoint_id: UUID, revision: int) -> bool:
         route = self._mailboxes[endpoint_id].route
         return route is not None and route.revision >= revision
 
     async def _run(self) -> None:
-        """One slot: sends what is queued, one after the other, and ends when nothing is."""
-        while self._queue:
-            claim = self._queue.popleft()
+        """One slot: sends what is queued, one after the other, and waits when nothing is."""
+        while True:
+            if self._queue:
+                claim = self._queue.popleft()
+            else:
+                waiting: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
+                self._idle.append(waiting)
+                claim = await waiting
             if len(self._queue) <= self._settings.batch_size // 2 and self._ready:
                 self._to_claim.set()
             mailbox = self._mailboxes[claim.endpoint_id]
@@ -311,7 +318,7 @@ class Pump:
         self.add_ready(self._blocked.pop(claim.tenant_id, ()))
         if completion.state == "pending" and completion.delay_s <= _LOCAL_TIMER_S:
             asyncio.get_running_loop().call_later(completion.delay_s + 0.01, self.add_ready, (mailbox.id,))
-        elif self._ready:
+        if self._ready:
             self._to_claim.set()
 
     def _let_go(self, claim: Claim) -> Mailbox:

@@ -49,7 +49,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
     started_at: datetime
     duration_ms: int
     outcome: str
@@ -119,8 +118,8 @@ async def list_attempts(database: Database, tenant_id: UUID, delivery_id: UUID) 
     await read_delivery(database, tenant_id, delivery_id)
     async with database.transaction(tenant_id) as tx:
         rows = await tx.driver.fetch(
-            "SELECT id, started_at, duration_ms, outcome, status, error, coalesce(response, '') AS response"
-            " FROM delivery_attempts WHERE tenant_id = $1 AND delivery_id = $2 ORDER BY started_at, id",
+            "SELECT started_at, duration_ms, outcome, status, error, coalesce(response, '') AS response"
+            " FROM delivery_attempts WHERE tenant_id = $1 AND delivery_id = $2 ORDER BY started_at",
             tenant_id,
             delivery_id,
         )

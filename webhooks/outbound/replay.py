@@ -1,4 +1,4 @@
-"""Sends again what was given up or already sent: the original bytes, id and sequence under the current secret.
+"""Sends again what was given up or already sent: original bytes, id and sequence, the current secret.
 
 A fresh schedule begins; the attempts made so far stay in the log. Each replayed delivery is a ledger entry.
 Must never make a new event: a receiver that has it already recognises the id.

@@ -89,19 +89,19 @@ CREATE INDEX idx_deliveries_order ON deliveries (endpoint_id, order_key, sequenc
 CREATE INDEX idx_deliveries_kept ON deliveries (tenant_id, endpoint_id, id) WHERE state IN ('exhausted', 'held');
 SELECT guard_tenant_table('deliveries', 'SELECT');
 
--- What was asked and answered, one row per request. started_at is in the key, so that the table can be
--- partitioned by day without a change of query.
+-- What was asked and answered, one row per request: a claim allows one request per delivery, so the two name it.
+-- started_at is in the key, so that the table can be partitioned by day without a change of query.
 CREATE TABLE delivery_attempts (
     tenant_id uuid NOT NULL,
     delivery_id uuid NOT NULL,
-    id uuid NOT NULL,
+    claim_id uuid NOT NULL,
     started_at timestamptz NOT NULL,
     duration_ms integer NOT NULL,
     outcome text NOT NULL,
     status integer,
     error text NOT NULL DEFAULT '',
     response bytea,
-    PRIMARY KEY (tenant_id, delivery_id, id, started_at)
+    PRIMARY KEY (tenant_id, delivery_id, claim_id, started_at)
 );
 SELECT guard_tenant_table('delivery_attempts', 'SELECT');
 
@@ -234,21 +234,21 @@ END $$;
 -- Returns the deliveries that did not move, because their lease had been lost.
 CREATE FUNCTION complete_deliveries(
     tenants uuid[], ids uuid[], claims uuid[], endpoints uuid[], states text[], attempts integer[],
-    throttles integer[], delays double precision[], attempt_ids uuid[], starts timestamptz[], durations integer[],
+    throttles integer[], delays double precision[], starts timestamptz[], durations integer[],
     outcomes text[], statuses integer[], errors text[], responses bytea[]
 ) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE lost uuid[];
 BEGIN
     WITH done AS MATERIALIZED (
-        SELECT * FROM unnest(tenants, ids, claims, endpoints, states, attempts, throttles, delays, attempt_ids,
+        SELECT * FROM unnest(tenants, ids, claims, endpoints, states, attempts, throttles, delays,
                              starts, durations, outcomes, statuses, errors, responses)
-            AS t(tenant_id, id, claim_id, endpoint_id, state, attempt, throttled, delay, attempt_id, started_at,
+            AS t(tenant_id, id, claim_id, endpoint_id, state, attempt, throttled, delay, started_at,
                  duration_ms, outcome, status, error, response)
     ), logged AS (
         INSERT INTO delivery_attempts
-            (tenant_id, delivery_id, id, started_at, duration_ms, outcome, status, error, response)
-        SELECT t.tenant_id, t.id, t.attempt_id, t.started_at, t.duration_ms, t.outcome, t.status, t.error,
+            (tenant_id, delivery_id, claim_id, started_at, duration_ms, outcome, status, error, response)
+        SELECT t.tenant_id, t.id, t.claim_id, t.started_at, t.duration_ms, t.outcome, t.status, t.error,
                t.response
         FROM done t
         ON CONFLICT DO NOTHING  -- a batch is written again when the answer to the first time was lost
