@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -363,3 +364,19 @@ async def test_stream_in_many_chunks_is_checked_to_its_end(store, ledger):
         )
     verdict = await check_tenant(store.app, TENANT, thorough=False)
     assert (verdict.valid, verdict.events_verified) == (True, 240)
+
+
+def test_documentation_names_every_issue_that_a_verification_can_report():
+    root = Path(verify.__file__).parents[1]
+    sources = "".join(
+        (root / "ledger" / name).read_text() for name in ("chain.py", "check.py", "columns.py", "verify.py")
+    )
+    issues = set(
+        re.findall(
+            r'"([a-z]+_(?:mismatch|gap|missing|backwards|event|chain|tenant|line|head|canonical)|truncated)"',
+            sources,
+        )
+    )
+    documented = (root / "docs" / "ledger-format.md").read_text()
+    assert len(issues) >= 14
+    assert not {issue for issue in issues if f"`{issue}`" not in documented}
