@@ -373,7 +373,7 @@ def test_documentation_names_every_issue_that_a_verification_can_report():
     )
     issues = set(
         re.findall(
-            r'"([a-z]+_(?:mismatch|gap|missing|backwards|event|chain|tenant|line|head|canonical)|truncated)"',
+            r'"([a-z_]+_(?:mismatch|gap|missing|backwards|event|chain|tenant|line|head|canonical)|truncated)"',
             sources,
         )
     )
