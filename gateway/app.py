@@ -25,6 +25,7 @@ from gateway.http import routes
 from gateway.http.background import drain
 from gateway.http.edge import Edge, check_routes
 from gateway.http.idempotency import Idempotency
+from gateway.http.inbound import open_door
 from gateway.http.outermost import outermost
 from gateway.http.problems import (
     handle_domain_error,
@@ -61,9 +62,10 @@ def create_app(services: Services) -> ASGIApp:
     )
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        yield
-        await drain(settings.http.grace_s)
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with open_door(services) as app.state.door:
+            yield
+            await drain(settings.http.grace_s)
 
     app = Litestar(
         route_handlers=[

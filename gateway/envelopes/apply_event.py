@@ -4,7 +4,6 @@ Matches by the provider's id, else by our reference, which also settles a dispat
 Where the message is not signed strongly enough for an ending, the provider is asked before anything moves.
 """
 
-from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -24,14 +23,7 @@ from normalizer.events import Actor, ActorType, Event, ProviderEvent, Source
 from normalizer.ids import Kind, read_id
 from normalizer.status import EnvelopeStatus, RecipientStatus
 from normalizer.vocabulary import LEDGER_TYPE_OF, EventType, LedgerType
-
-
-class Verdict(StrEnum):
-    APPLIED = "applied"
-    NOTHING_NEW = "nothing_new"
-    UNMATCHED = "unmatched"  # no envelope yet: park and match again
-    UNCONFIRMED = "unconfirmed"  # the provider could not be asked now: try again later
-
+from webhooks.inbound.ports import ClaimFact, Effect
 
 # Facts that change no status; each is recorded as often as it happens.
 _HAPPENINGS = frozenset(
@@ -53,9 +45,17 @@ _ECHO_WINDOW = "10 minutes"
 
 
 async def apply_provider_event(
-    services: Services, tenant_id: UUID, connection_id: UUID, event: ProviderEvent, source: Source
-) -> Verdict:
-    """One transaction; with `event.confirm` and an ending, one provider call before it."""
+    services: Services,
+    tenant_id: UUID,
+    connection_id: UUID,
+    event: ProviderEvent,
+    source: Source,
+    claim: ClaimFact,
+) -> Effect:
+    """One transaction; with `event.confirm` and an ending, one provider call before it.
+
+    `claim` writes first into that transaction that the fact is known, so that no redelivery repeats its effect.
+    """
     envelope_id = await services.database.fetchval(
         "SELECT match_envelope($1, $2, $3, $4)",
         tenant_id,
@@ -64,12 +64,12 @@ async def apply_provider_event(
         envelope_of_reference(event.reference),
     )
     if envelope_id is None:
-        return Verdict.UNMATCHED
+        return Effect.UNMATCHED
     report = _told(event)
     if event.confirm and report.status.is_terminal:
         confirmed = await _confirm(services, tenant_id, envelope_id, event)
         if confirmed is None:
-            return Verdict.UNCONFIRMED
+            return Effect.UNCONFIRMED
         report = msgspec.structs.replace(
             confirmed,
             reason=confirmed.reason or report.reason,
@@ -77,6 +77,8 @@ async def apply_provider_event(
         )
     actor = Actor(type=ActorType.PROVIDER, id=source.provider, ip_address="")
     async with services.database.transaction(tenant_id) as tx:
+        if not await claim(tx):
+            return Effect.ALREADY_SEEN
         envelope = await lock_envelope(tx, tenant_id, envelope_id)
         envelope, settled = await _settle(services, tx, envelope, event, actor, source)
         happened = await _happening(services, tx, envelope, event, actor, source)
@@ -84,7 +86,7 @@ async def apply_provider_event(
             services, tx, envelope, report, actor, source, extra=[*settled, *happened]
         )
         await tx.commit()
-    return Verdict.APPLIED if applied.events else Verdict.NOTHING_NEW
+    return Effect.APPLIED if applied.events else Effect.NOTHING_NEW
 
 
 def envelope_of_reference(reference: str) -> UUID | None:
