@@ -1,0 +1,266 @@
+"""The inbound half over a test's own stores: real services, real routes over HTTP, providers in a line each."""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import msgspec
+from litestar.exceptions import LitestarDeprecationWarning
+
+
+from adapters.adobe_sign import ADAPTER as ADOBE_SIGN
+from adapters.kit.port import Adapter
+from config.secret import Secret
+from config.settings import (
+    DatabaseSettings,
+    DispatchSettings,
+    GeneralSettings,
+    InboxSettings,
+    RedisSettings,
+    Settings,
+)
+from gateway.app import create_app
+from gateway.composition import open_services
+from gateway.jobs.inbox import make_processor
+from gateway.services import Caller, Services
+from gateway.tenants.connections import (
+    ConnectionChange,
+    ConnectionInput,
+    change_connection,
+    create_connection,
+)
+from normalizer.envelope import EnvelopeReport
+from normalizer.events import SYSTEM, Source, SourceKind
+from normalizer.status import EnvelopeStatus
+from tests.adapters.docusign import samples
+from tests.fixtures.store import Store
+from tests.webhooks.inbound.listen import listen
+from webhooks.inbound.process import Processor
+
+KEY = "connect-key-of-the-tests"
+CLIENT_ID = "client-of-the-tests"
+CALLER = Caller(
+    tenant_id=UUID(int=0),
+    key_id=UUID(int=0),
+    scopes=frozenset(),
+    actor=SYSTEM,
+    source=Source(kind=SourceKind.CLI),
+)
+_refs = itertools.count(1)
+
+
+def settings_of(store: Store, redis_url: Secret, folder: Any, **inbox: Any) -> Settings:
+    return Settings(
+        countersign=GeneralSettings(data_dir=folder, loopback_allow_list=("127.0.0.1:*",)),
+        database=DatabaseSettings(url=store.app_url, hub_url=store.hub_url, owner_url=store.owner_url),
+        redis=RedisSettings(url=redis_url),
+        dispatch=DispatchSettings(),
+        inbox=msgspec.structs.replace(InboxSettings(), **inbox),
+    )
+
+
+class TrustedProvider:
+    """An adapter whose provider answers the confirming GET with `says`, without a network."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self.says: EnvelopeStatus | None = EnvelopeStatus.COMPLETED
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    async def get_envelope(self, exchange: Any, connection: Any, provider_ref: str) -> EnvelopeReport:
+        self.asked += 1
+        if self.says is None:
+            raise OSError("the provider is away")
+        return EnvelopeReport(provider_ref=provider_ref, status=self.says, provider_status=str(self.says))
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A tenant's connection and the path under which it hears."""
+
+    tenant_id: UUID
+    id: UUID
+    path: str
+
+
+class House:
+    def __init__(self, services: Services, adobe: TrustedProvider) -> None:
+        self.services = services
+        self.adobe = adobe
+        self.base = ""
+        self.http: aiohttp.ClientSession
+
+    @property
+    def processor(self) -> Processor:
+        return make_processor(self.services)
+
+    async def tenant(self) -> UUID:
+        tenant_id = self.services.ids.new()
+        await self.services.hub.execute("INSERT INTO tenants (id, name) VALUES ($1, 'A tenant')", tenant_id)
+        return tenant_id
+
+    async def docusign(self, tenant_id: UUID | None = None, *keys: str) -> Placed:
+        credentials = msgspec.json.decode(
+            msgspec.json.encode(
+                {
+                    "integration_key": "5a0b0c5a-0000-4000-8000-00000000d0c1",
+                    "user_id": "22222222-2222-4222-8222-222222222222",
+                    "account_id": samples.ACCOUNT,
+                    "private_key_pem": samples.private_key_pem(),
+                    "environment": "demo",
+                }
+            )
+        )
+        return await self._connect(
+            tenant_id,
+            ConnectionInput(provider="docusign", credentials=credentials, webhook_keys=keys or (KEY,)),
+        )
+
+    async def adobe_sign(self, tenant_id: UUID | None = None) -> Placed:
+        credentials = {"client_id": CLIENT_ID, "client_secret": "s", "refresh_token": "r"}
+        return await self._connect(tenant_id, ConnectionInput(provider="adobe_sign", credentials=credentials))
+
+    async def _connect(self, tenant_id: UUID | None, given: ConnectionInput) -> Placed:
+        tenant_id = tenant_id or await self.tenant()
+        made = await create_connection(self.services, CALLER, tenant_id, given)
+        return Placed(tenant_id, made.id, made.webhook_url.split("8400", 1)[1])
+
+    async def rotate(self, placed: Placed, *keys: str) -> None:
+        await change_connection(
+            self.services, CALLER, placed.tenant_id, placed.id, ConnectionChange(webhook_keys=keys)
+        )
+
+    async def envelope(self, placed: Placed, provider: str = "docusign", ref: str | None = None) -> str:
+        """A sent envelope with one signer at order 1; its provider's id."""
+        ref = ref or str(UUID(int=(1 << 100) + next(_refs)))
+        envelope_id = self.services.ids.new()
+        await self.services.hub.execute(
+            "INSERT INTO envelopes (tenant_id, id, name, status, sender_id, provider, connection_id,"
+            " connection_version, provider_ref, dispatch_state, dispatch_epoch)"
+            " VALUES ($1, $2, 'Agreement', 'processing', 'dms-1', $3, $4, 1, $5, 'settled', 1)",
+            placed.tenant_id, envelope_id, provider, placed.id, ref,
+        )  # fmt: skip
+        await self.services.hub.execute(
+            "INSERT INTO recipients (tenant_id, id, envelope_id, position, name, email, provider_ref)"
+            " VALUES ($1, $2, $3, 1, 'Ada Signer', 'ada@example.com', '1')",
+            placed.tenant_id, self.services.ids.new(), envelope_id,
+        )  # fmt: skip
+        return ref
+
+    async def post(self, path: str, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        async with self.http.post(self.base + path, data=body, headers=headers) as answer:
+            await answer.read()
+            return answer
+
+    async def deliver(self, placed: Placed, body: bytes, key: str = KEY) -> int:
+        """Posts a signed Connect message; the status."""
+        return (await self.post(placed.path, body, signed(body, key))).status
+
+    async def notify(self, placed: Placed, body: bytes, client_id: str = CLIENT_ID) -> int:
+        return (await self.post(placed.path, body, {"X-AdobeSign-ClientId": client_id})).status
+
+    async def messages(self) -> list[dict[str, Any]]:
+        return [
+            dict(row) for row in await self.services.hub.fetch("SELECT * FROM inbox_messages ORDER BY id")
+        ]
+
+    async def states(self) -> list[str]:
+        return [row["state"] for row in await self.messages()]
+
+    async def due_now(self) -> None:
+        """Lets the time of every waiting message come."""
+        await self.services.hub.execute(
+            "UPDATE inbox_messages SET next_at = now() WHERE next_at IS NOT NULL AND state <> 'processing'"
+        )
+
+    async def status(self, ref: str) -> tuple[str, str]:
+        """(envelope's, recipient's)"""
+        row = await self.services.hub.fetchrow(
+            "SELECT e.status, r.status FROM envelopes e JOIN recipients r ON r.envelope_id = e.id"
+            " WHERE e.provider_ref = $1",
+            ref,
+        )
+        assert row is not None
+        return row[0], row[1]
+
+    async def ledger_types(self, ref: str | None = None) -> list[str]:
+        """Of one envelope's chain, or of all chains that are no envelope's."""
+        if ref is None:
+            rows = await self.services.hub.fetch(
+                "SELECT event_type FROM ledger_entries WHERE event_type LIKE 'inbound%' ORDER BY recorded_at, seq"
+            )
+        else:
+            rows = await self.services.hub.fetch(
+                "SELECT l.event_type FROM ledger_entries l JOIN envelopes e ON e.tenant_id = l.tenant_id"
+                " AND l.chain_id LIKE '%' || e.id::text || '%' WHERE e.provider_ref = $1 ORDER BY l.seq",
+                ref,
+            )
+        return [row[0] for row in rows]
+
+
+def signed(body: bytes, *keys: str) -> dict[str, str]:
+    return {
+        f"X-DocuSign-Signature-{number}": base64.b64encode(
+            hmac.new(key.encode(), body, hashlib.sha256).digest()
+        ).decode()
+        for number, key in enumerate(keys, 1)
+    }
+
+
+def connect_message(
+    event: str, ref: str, *, at: str = "2026-03-05T10:20:30.1234567Z", retry: int = 0, recipient: str = ""
+) -> bytes:
+    """A minimal SIM message, as a configuration without included data sends it."""
+    about = {"accountId": samples.ACCOUNT, "userId": "u", "envelopeId": ref}
+    if recipient:
+        about["recipientId"] = recipient
+    return json.dumps(
+        {"event": event, "apiVersion": "v2.1", "retryCount": retry, "generatedDateTime": at, "data": about}
+    ).encode()
+
+
+def notification(event: str, ref: str, *, number: int = 1, status: str = "OUT_FOR_SIGNATURE") -> bytes:
+    return json.dumps(
+        {
+            "webhookNotificationId": f"{ref}-{number}",
+            "event": event,
+            "eventDate": f"2026-03-05T10:20:{number:02d}Z",
+            "eventResourceType": "agreement",
+            "participantUserEmail": "ada@example.com",
+            "actingUserEmail": "ada@example.com",
+            "agreement": {"id": ref, "status": status},
+        }
+    ).encode()
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings, change: Callable[[Services], Services] = lambda services: services
+) -> AsyncIterator[House]:
+    """Services without HTTP."""
+    adobe = TrustedProvider(ADOBE_SIGN)
+    async with open_services(settings, name="test") as services:
+        trusted = replace(services, adapters={**services.adapters, "adobe_sign": adobe})
+        yield House(change(trusted), adobe)
+
+
+@asynccontextmanager
+async def serve(house: House) -> AsyncIterator[House]:
+    """The real application behind a real server on loopback."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        app = create_app(house.services)
+    async with listen(app) as base, aiohttp.ClientSession() as session:
+        house.base, house.http = base, session
+        yield house
