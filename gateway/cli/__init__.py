@@ -1,1 +1,1 @@
-"""The command `countersign`: one module per subcommand."""
+"""The command `countersign`: one module per command, imported only when that command runs."""

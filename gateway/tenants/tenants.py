@@ -42,8 +42,11 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 _SELECT = "SELECT id, name, require_idempotency, active, created_at FROM tenants"
 
 
-async def create_tenant(services: Services, caller: Caller, given: TenantInput) -> Tenant:
-    tenant_id = services.ids.new()
+async def create_tenant(
+    services: Services, caller: Caller, given: TenantInput, tenant_id: UUID | None = None
+) -> Tenant:
+    """`tenant_id` is for a tenant that every process must know; others get a new one."""
+    tenant_id = tenant_id or services.ids.new()
     async with services.hub.transaction() as tx:
         await tx.driver.execute(
             "INSERT INTO tenants (id, name, require_idempotency) VALUES ($1, $2, $3)",

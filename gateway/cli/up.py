@@ -1,0 +1,129 @@
+"""`countersign up`: everything on this machine until Ctrl-C, with a tenant, keys and three lines to try."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from config.errors import ConfigError
+from config.exit import exit_now
+from config.logging import configure_logging
+from config.settings import Settings
+from config.settings_source import load_settings
+from gateway.cli.child_output import ChildOutput
+from gateway.cli.development import Development, RunningSandbox, ensure_development
+from gateway.cli.house import House, HousePlan, open_house
+from gateway.cli.sample import write_sample
+from gateway.cli.stores import announce_running
+from gateway.composition import open_services
+
+_LOOK_AFTER_STORES_S = 1.0
+
+
+def up(options: argparse.Namespace) -> int:
+    """Runs until SIGINT or SIGTERM and leaves no process behind."""
+    settings = load_settings()
+    data_dir = (
+        Path(options.data_dir).absolute() if options.data_dir else settings.countersign.data_dir.absolute()
+    )
+    port = options.port if options.port is not None else settings.http.port
+    if not 0 <= port < 65_000:
+        raise ConfigError("--port is between 0 and 64999: the sandboxes take the ports after it.")
+    plan = HousePlan(data_dir=data_dir, port=port, keep_sandboxes=True, settings=settings)
+    configure_logging("warning")
+    status = asyncio.run(_run(plan, verbose=options.verbose))
+    exit_now(status)
+
+
+async def _run(plan: HousePlan, *, verbose: bool) -> int:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    told_to_stop = False
+
+    def stop() -> None:
+        nonlocal told_to_stop
+        if not told_to_stop and task is not None:
+            told_to_stop = True
+            print("\nstopping ...", file=sys.stderr, flush=True)
+            task.cancel()
+
+    for which in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(which, stop)
+    try:
+        await _keep_house(plan, verbose=verbose)
+    except asyncio.CancelledError:
+        if not told_to_stop:
+            raise
+        print("stopped", file=sys.stderr, flush=True)
+    return 0
+
+
+async def _keep_house(plan: HousePlan, *, verbose: bool) -> None:
+    plan.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def prepare(settings: Settings, sandboxes: list[RunningSandbox]) -> Development:
+        async with open_services(settings, name="countersign up") as services:
+            file = plan.data_dir / "development.json"
+            return await ensure_development(services, file, sandboxes, tenant_name="Development")
+
+    output = ChildOutput(plan.data_dir / "up.log", sys.stderr, verbose=verbose)
+    print(f"starting, with everything in {plan.data_dir} ...", file=sys.stderr, flush=True)
+    running: Path | None = None
+    try:
+        async with open_house(plan, output, prepare) as house:
+            if house.stores is not None:
+                running = announce_running(plan.data_dir, house.settings)
+            sample = plan.data_dir / "sample-contract.pdf"
+            write_sample(sample)
+            print(_welcome(plan, house, sample), flush=True)
+            while True:
+                await asyncio.sleep(_LOOK_AFTER_STORES_S)
+                if house.stores is not None:
+                    house.stores.revive()
+    finally:
+        if running is not None:
+            with suppress(FileNotFoundError):
+                running.unlink()
+        output.close()
+
+
+def _welcome(plan: HousePlan, house: House, sample: Path) -> str:
+    development = house.development
+    api = f"{house.url}/api/v1/signatures"
+    pages = "\n".join(
+        f"  {sandbox.title + ' sandbox':<27}{sandbox.url}/sandbox   (act as a signer)"
+        for sandbox in house.sandboxes.values()
+    )
+    return f"""
+Countersign is up.
+
+  API                        {api}
+  API documentation          {house.url}/docs/openapi.json
+{pages}
+  log of all processes       {plan.data_dir / "up.log"}
+
+  tenant                     {development.tenant}
+  tenant's key               {development.tenant_key}
+  administrator's key        {development.administrator_key}
+
+Three lines to try:
+
+  curl -sS {api}/envelopes -H 'Authorization: Bearer {development.tenant_key}' -H "Idempotency-Key: $(date +%s)" \
+-H 'Content-Type: application/json' -d '{{"name": "Try", "send": true, "documents": [{{"name": "contract.pdf", \
+"content_base64": "'"$(base64 < {_quoted(sample)} | tr -d '\\n')"'"}}], "recipients": [{{"name": "Ada Lovelace", \
+"email": "ada@example.com", "fields": [{{"type": "signature", "page": 2, "x": 72, "y": 320}}]}}]}}' \
+| tee /tmp/countersign-envelope.json
+  curl -sS {api}/envelopes?limit=1 -H 'Authorization: Bearer {development.tenant_key}'
+  curl -sS {api}/envelopes/$(sed 's/.*"id":"\\(env_[a-z0-9]*\\)".*/\\1/' /tmp/countersign-envelope.json)/events \
+-H 'Authorization: Bearer {development.tenant_key}'
+
+Ctrl-C stops everything; what was sent stays in {plan.data_dir}.
+"""
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
