@@ -76,7 +76,11 @@ async def list_envelopes(
     query = query.order_by(envelopes.c.created_at.desc(), envelopes.c.id.desc()).limit(limit + 1)
     async with services.database.transaction(caller.tenant_id) as tx:
         rows = (await tx.connection.execute(query)).mappings().all()
-    lines = tuple(msgspec.convert(dict(row), EnvelopeLine) for row in rows[:limit])
+    # SQLAlchemy's names are a subclass of str, which msgspec does not take for a key.
+    lines = tuple(
+        msgspec.convert({str(name): value for name, value in row.items()}, EnvelopeLine)
+        for row in rows[:limit]
+    )
     more = len(rows) > limit
     return EnvelopePage(lines, write_cursor(lines[-1].created_at, lines[-1].id) if more else "")
 
