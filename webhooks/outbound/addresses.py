@@ -3,7 +3,7 @@
 Python's `is_global` is not used: it says yes to NAT64, 6to4 and multicast addresses, and its answers change
 between patch releases. Must never let an address pass because a part of it is public: every IPv4 address that
 an IPv6 address carries is vetted too.
-Source: IANA special-purpose address registries (RFC 6890 and successors); RFC 6052, 3056, 4380, 5214.
+Source: IANA special-purpose address registries (RFC 6890 and successors); RFC 6052, 3056, 5214.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,13 +32,7 @@ _V4 = (
     ("224.0.0.0/3", "multicast and reserved"),
 )
 _V6 = (
-    ("2001:1::/32", "protocol assignments"),
-    ("2001:2::/48", "benchmarking"),
-    ("2001:3::/32", "multicast tunnelling"),
-    ("2001:4:112::/48", "anycast sink"),
-    ("2001:10::/28", "cryptographic identifiers"),
-    ("2001:20::/28", "cryptographic identifiers"),
-    ("2001:30::/28", "drone identifiers"),
+    ("2001::/23", "protocol assignments and Teredo"),
     ("2001:db8::/32", "documentation"),
     ("2620:4f:8000::/48", "anycast sink"),
     ("3fff::/20", "documentation"),
@@ -48,7 +42,6 @@ _DENIED_V6 = tuple((IPv6Network(text), reason) for text, reason in _V6)
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _6TO4 = IPv6Network("2002::/16")
-_TEREDO = IPv6Network("2001::/32")
 _ISATAP = {0x0000_5EFE, 0x0200_5EFE}
 
 
@@ -106,9 +99,6 @@ def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
         yield IPv4Address(low)
     if address in _6TO4:
         yield IPv4Address((number >> 80) & 0xFFFF_FFFF)
-    if address in _TEREDO:
-        yield IPv4Address((number >> 64) & 0xFFFF_FFFF)  # the server
-        yield IPv4Address(low ^ 0xFFFF_FFFF)  # the client, written inverted
     if (number >> 32) & 0xFFFF_FFFF in _ISATAP:
         yield IPv4Address(low)
 

@@ -24,6 +24,7 @@ LONGEST_URL = 2048
 LOOKUP_TIMEOUT_S = 5.0
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_AUTHORITY = re.compile(r"[a-z]+://([^/?#]*)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _LOCAL_ZONES = ("localhost", "local", "localdomain", "internal", "intranet", "lan", "home.arpa", "onion")
 
@@ -68,9 +69,12 @@ class Guard:
             raise _refuse("this is not a URL", "Use https://host/path.") from error
         if not host or url.scheme not in {"https", "http"}:
             raise _refuse("only https URLs can receive webhooks", "Use https://host/path.")
-        if url.raw_user is not None or url.raw_password is not None or "@" in url.raw_authority:
+        authority = _AUTHORITY.match(text)
+        if authority is None or "@" in authority[1]:
             raise _refuse("the URL contains a user name or password", "Put a token into path or query.")
-        if url.raw_fragment:
+        if not authority[1].rpartition(":")[2].isascii() and ":" in authority[1]:
+            raise _refuse("the port is not written in plain digits", "Use port 443 or 8443.")
+        if "#" in text:
             raise _refuse("the URL has a fragment, which is never sent", "Remove what follows '#'.")
         if self._is_listed(host, port):
             return url

@@ -82,7 +82,9 @@ CREATE TABLE deliveries (
     UNIQUE (tenant_id, endpoint_id, sequence)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
         autovacuum_analyze_threshold = 2000);
-CREATE INDEX idx_deliveries_due ON deliveries (endpoint_id, due_at, sequence) WHERE state = 'pending';
+-- First attempts (0) and retries (1) are queues of their own, so that neither hides behind the other.
+CREATE INDEX idx_deliveries_due ON deliveries (endpoint_id, least(attempt, 1), due_at, sequence)
+    WHERE state = 'pending';
 CREATE INDEX idx_deliveries_leased ON deliveries (endpoint_id, lease_until) WHERE state = 'leased';
 CREATE INDEX idx_deliveries_order ON deliveries (endpoint_id, order_key, sequence)
     WHERE order_key IS NOT NULL AND state IN ('pending', 'leased', 'held');
@@ -181,34 +183,42 @@ BEGIN
         JOIN webhook_endpoints e ON e.id = w.id
         WHERE e.id = ANY (locked)
     ), ready AS MATERIALIZED (
-        SELECT m.id AS endpoint_id, m.revision, d.tenant_id, d.id, d.retry, d.place
-        FROM mailboxes m CROSS JOIN LATERAL (
-            SELECT c.*, row_number() OVER (ORDER BY c.due_at, c.sequence) AS place FROM (
-                SELECT d.tenant_id, d.id, d.due_at, d.sequence, d.attempt > 0 AS retry
-                FROM deliveries d
-                WHERE d.endpoint_id = m.id AND d.state = 'pending' AND d.due_at <= now()
-                  AND (d.order_key IS NULL OR NOT EXISTS (
-                        SELECT FROM deliveries b
-                        WHERE b.endpoint_id = d.endpoint_id AND b.order_key = d.order_key
-                          AND b.sequence < d.sequence AND b.state IN ('pending', 'leased', 'held')))
-                ORDER BY d.due_at, d.sequence
-                LIMIT m.free
-            ) c
+        SELECT m.id AS endpoint_id, m.revision, m.free, d.tenant_id, d.id, d.due_at, d.sequence,
+               c.retry = 1 AS retry,
+               row_number() OVER (PARTITION BY m.id, c.retry ORDER BY d.due_at, d.sequence) AS turn
+        FROM mailboxes m
+        CROSS JOIN (VALUES (0, room), (1, retry_room)) AS c(retry, most)
+        CROSS JOIN LATERAL (
+            SELECT p.tenant_id, p.id, p.due_at, p.sequence
+            FROM deliveries p
+            WHERE p.endpoint_id = m.id AND p.state = 'pending' AND least(p.attempt, 1) = c.retry
+              AND p.due_at <= now()
+              AND (p.order_key IS NULL OR NOT EXISTS (
+                    SELECT FROM deliveries b
+                    WHERE b.endpoint_id = p.endpoint_id AND b.order_key = p.order_key
+                      AND b.sequence < p.sequence AND b.state IN ('pending', 'leased', 'held')))
+            ORDER BY p.due_at, p.sequence
+            LIMIT least(m.free, c.most)
         ) d
-    ), chosen AS MATERIALIZED (
-        SELECT * FROM (
-            SELECT r.*, count(*) FILTER (WHERE r.retry) OVER (
-                ORDER BY r.place, r.endpoint_id ROWS UNBOUNDED PRECEDING) AS retries
-            FROM ready r
+    ), allowed AS (
+        SELECT r.*, row_number() OVER (PARTITION BY r.endpoint_id ORDER BY r.due_at, r.sequence) AS place
+        FROM (
+            SELECT k.*, count(*) FILTER (WHERE k.retry) OVER (
+                ORDER BY k.turn, k.endpoint_id ROWS UNBOUNDED PRECEDING) AS retries
+            FROM ready k
         ) r
         WHERE NOT r.retry OR r.retries <= retry_room
-        ORDER BY r.place, r.endpoint_id
-        LIMIT room
+    ), chosen AS MATERIALIZED (
+        SELECT a.endpoint_id, a.revision, a.tenant_id, a.id FROM allowed a
+        WHERE a.place <= a.free ORDER BY a.place, a.endpoint_id LIMIT room
     ), share AS MATERIALIZED (
         SELECT c.endpoint_id, c.taken < (
             SELECT count(*) FROM (
-                SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
-                AND d.due_at <= now() LIMIT c.taken + 1) q) AS more
+                (SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
+                 AND least(d.attempt, 1) = 0 AND d.due_at <= now() LIMIT c.taken + 1)
+                UNION ALL
+                (SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
+                 AND least(d.attempt, 1) = 1 AND d.due_at <= now() LIMIT c.taken + 1)) q) AS more
         FROM (SELECT k.endpoint_id, count(*) AS taken FROM chosen k GROUP BY k.endpoint_id) c
     ), leased AS (
         UPDATE deliveries d
@@ -314,8 +324,11 @@ LANGUAGE sql STABLE SET enable_seqscan = off AS $$
     )
     SELECT j.endpoint_id, e.active, extract(epoch FROM now() - first.due_at)::double precision
     FROM jump j
-    JOIN LATERAL (SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = j.endpoint_id AND d.state = 'pending'
-                  ORDER BY d.due_at LIMIT 1) first ON first.due_at <= now()
+    JOIN LATERAL (
+        SELECT min(f.due_at) AS due_at FROM (VALUES (0), (1)) AS c(retry) CROSS JOIN LATERAL (
+            SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = j.endpoint_id AND d.state = 'pending'
+            AND least(d.attempt, 1) = c.retry ORDER BY d.due_at LIMIT 1) f
+    ) first ON first.due_at <= now()
     LEFT JOIN webhook_endpoints e ON e.id = j.endpoint_id
     WHERE j.endpoint_id IS NOT NULL
 $$;

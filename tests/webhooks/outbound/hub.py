@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from config.clock import SystemClock
+from config.database import Transaction
 from config.master_keys import LocalKeyWrapper
 from config.queue import Wake, open_redis
 from config.settings import DeliverySettings
@@ -79,24 +80,34 @@ class Hub:
         """Records `count` events through the real recorder, each in a transaction of its own; webhook ids."""
         sent = []
         for number in range(count):
-            envelope = envelope_id or self.ids.new()
-            event = Event(
-                id=self.ids.new(),
-                type=LEDGER_TYPE_OF[type_],
-                tenant_id=tenant_id,
-                envelope_id=envelope,
-                resource_type=ResourceType.ENVELOPE,
-                resource_id=print_id(Kind.ENVELOPE, envelope),
-                occurred_at=self.clock.now(),
-                actor=ACTOR,
-                source=SOURCE,
-                announcement={"envelope_id": print_id(Kind.ENVELOPE, envelope), "number": number},
-            )
             async with self.store.app.transaction(tenant_id) as tx:
-                await self.recorder.record(tx, [event])
+                sent.append(await self.record_in(tx, tenant_id, type_, envelope_id, number))
                 await tx.commit()
-            sent.append(print_id(Kind.EVENT, event.id))
         return sent
+
+    async def record_in(
+        self,
+        tx: Transaction,
+        tenant_id: UUID,
+        type_: EventType = EventType.ENVELOPE_SENT,
+        envelope_id: UUID | None = None,
+        number: int = 0,
+    ) -> str:
+        envelope = envelope_id or self.ids.new()
+        event = Event(
+            id=self.ids.new(),
+            type=LEDGER_TYPE_OF[type_],
+            tenant_id=tenant_id,
+            envelope_id=envelope,
+            resource_type=ResourceType.ENVELOPE,
+            resource_id=print_id(Kind.ENVELOPE, envelope),
+            occurred_at=self.clock.now(),
+            actor=ACTOR,
+            source=SOURCE,
+            announcement={"envelope_id": print_id(Kind.ENVELOPE, envelope), "number": number},
+        )
+        await self.recorder.record(tx, [event])
+        return print_id(Kind.EVENT, event.id)
 
     async def put(self, tenant_id: UUID, count: int) -> list[str]:
         """Puts many events into the outbox at once, past the ledger: for volume."""
@@ -149,7 +160,7 @@ class Hub:
         return [row["state"] for row in await self.deliveries()]
 
     async def attempts(self) -> list[dict]:
-        rows = await self.store.hub.fetch("SELECT * FROM delivery_attempts ORDER BY started_at, id")
+        rows = await self.store.hub.fetch("SELECT * FROM delivery_attempts ORDER BY started_at")
         return [dict(row) for row in rows]
 
     async def ledger_types(self, tenant_id: UUID) -> list[str]:
