@@ -1,0 +1,1 @@
+"""Documents that list things are compared with the things."""
