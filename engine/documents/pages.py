@@ -7,6 +7,8 @@ Source: ISO 32000-2 section 14.11.2 (page boundaries), 7.7.3.3 (Rotate).
 
 import io
 import threading
+import zipfile
+from typing import BinaryIO
 
 import img2pdf
 import msgspec
@@ -46,8 +48,11 @@ def detect_media_type(first_bytes: bytes) -> str:
     )
 
 
-def read_pdf_facts(content: bytes) -> PdfFacts:
-    """Raises DocumentRefused for what PDFium cannot open, encrypted files, and files without pages."""
+def read_pdf_facts(content: bytes | BinaryIO) -> PdfFacts:
+    """A large file is given as an open file, of which PDFium reads what it needs.
+
+    Raises DocumentRefused for what PDFium cannot open, encrypted files, and files without pages.
+    """
     with _lock:
         try:
             document = pypdfium2.PdfDocument(content)
@@ -68,9 +73,14 @@ def read_pdf_facts(content: bytes) -> PdfFacts:
     return PdfFacts(page_count=count, pages=sizes)
 
 
-def check_docx(content: bytes) -> None:
-    """Raises DocumentRefused unless the ZIP container holds a Word document."""
-    if b"word/document.xml" not in content:
+def check_docx(content: BinaryIO) -> None:
+    """Raises DocumentRefused unless the ZIP container holds a Word document. Unpacks nothing."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise DocumentRefused("The file is a damaged ZIP archive. Export it as PDF.") from error
+    if "word/document.xml" not in names:
         raise DocumentRefused("The file is a ZIP archive but not a Word document. Export it as PDF.")
 
 
@@ -81,12 +91,7 @@ def convert_image_to_pdf(content: bytes) -> bytes:
     )
     try:
         raw: bytes = img2pdf.convert(io.BytesIO(content), layout_fun=layout, nodate=True)
-    except (
-        img2pdf.AlphaChannelError,
-        img2pdf.ImageOpenError,
-        img2pdf.JpegColorspaceError,
-        ValueError,
-    ) as error:
+    except Exception as error:  # the image libraries raise whatever a damaged file makes them stumble over
         raise DocumentRefused(
             "The image cannot be turned into a PDF without loss (damaged, or with transparency). "
             "Save it as a JPEG, or as a PNG without transparency."
