@@ -144,7 +144,7 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class SignatureSettings(msgspec.Struct, frozen=True, kw_only=True):
     default_provider: str = "docusign"
-    default_expiration_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30
+    default_expiration_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
     default_reminder_frequency_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 3
     require_part11_signatures: bool = False
     require_mfa_for_signatures: bool = True
