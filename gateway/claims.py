@@ -1,16 +1,25 @@
-"""A claimed idempotency key as a use case sees it: how far an earlier owner came, and how far we are."""
+"""A claimed idempotency key as a use case sees it: how far an earlier owner came, and how far we are.
+
+Must never let an owner write whose claim somebody else has taken over: its work would be done twice.
+"""
 
 from uuid import UUID
 
 import msgspec
 
 from config.database import Transaction
+from normalizer.errors import IdempotencyConflict
 
 
-class Claim(msgspec.Struct):
-    """`resource_id` is set when an earlier owner got as far as creating; `resumed` when there was one."""
+class Claim(msgspec.Struct, kw_only=True):
+    """`principal`, `route` and `key` name the row. `resource_id` is set when an earlier owner got as far as
+    creating; `resumed` when there was one.
+    """
 
     id: UUID
+    principal: UUID
+    route: str
+    key: str
     token: UUID
     resource_id: UUID | None
     advanced: bool
@@ -18,14 +27,34 @@ class Claim(msgspec.Struct):
 
 
 async def advance_claim(tx: Transaction, claim: Claim | None, tenant_id: UUID, resource_id: UUID) -> None:
-    """In the transaction that creates the resource: whoever takes the key over goes on from there."""
+    """In the transaction that creates the resource: whoever takes the key over goes on from there.
+
+    Raises IdempotencyConflict when that has happened already; the caller's transaction must not commit then.
+    """
     if claim is None:
         return
-    await tx.driver.execute(
-        "SELECT advance_idempotency_key($1, $2, $3, $4)", tenant_id, claim.id, claim.token, resource_id
+    is_ours = await tx.driver.fetchval(
+        "SELECT advance_idempotency_key($1, $2, $3, $4, $5, $6)",
+        tenant_id,
+        claim.principal,
+        claim.route,
+        claim.key,
+        claim.token,
+        resource_id,
     )
+    if not is_ours:
+        raise claim_lost()
+    note_advance(tx, claim)
+
+
+def note_advance(tx: Transaction, claim: Claim) -> None:
+    """Once the transaction is durable, an answer of ours must no longer set the key free."""
 
     async def advanced() -> None:
         claim.advanced = True
 
     tx.on_commit(advanced)
+
+
+def claim_lost() -> IdempotencyConflict:
+    return IdempotencyConflict("Another request with this key has taken the work over.", reused=False)

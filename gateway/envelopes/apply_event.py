@@ -13,8 +13,9 @@ from config.database import Transaction
 from gateway.envelopes.apply_report import apply_report, find_recipient
 from gateway.envelopes.facts import envelope_event, recipient_event
 from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredRecipient
+from gateway.envelopes.outgoing import epoch_of_reference
 from gateway.envelopes.provider_call import call_provider
-from gateway.envelopes.store import change_envelope, change_recipient, load_envelope, lock_envelope
+from gateway.envelopes.store import change_recipient, load_envelope, lock_envelope
 from gateway.services import Services
 from normalizer.canonical import Json
 from normalizer.envelope import EnvelopeReport, RecipientReport
@@ -80,7 +81,9 @@ async def apply_provider_event(
         if not await claim(tx):
             return Effect.ALREADY_SEEN
         envelope = await lock_envelope(tx, tenant_id, envelope_id)
-        envelope, settled = await _settle(services, tx, envelope, event, actor, source)
+        envelope, settled = await _settle(
+            services, tx, envelope, event, actor, source, is_draft=report.status is EnvelopeStatus.DRAFT
+        )
         happened = await _happening(services, tx, envelope, event, actor, source)
         applied = await apply_report(
             services, tx, envelope, report, actor, source, extra=[*settled, *happened]
@@ -98,11 +101,6 @@ def envelope_of_reference(reference: str) -> UUID | None:
         return read_id(Kind.ENVELOPE, printed)
     except NotFound:
         return None
-
-
-def epoch_of_reference(reference: str) -> int:
-    epoch = reference.rpartition("_")[2]
-    return int(epoch) if epoch.isdecimal() else 0
 
 
 def _told(event: ProviderEvent) -> EnvelopeReport:
@@ -156,21 +154,20 @@ async def _settle(
     event: ProviderEvent,
     actor: Actor,
     source: Source,
+    *,
+    is_draft: bool,
 ) -> tuple[StoredEnvelope, list[Event]]:
-    """A message that carries our reference answers the question that a lost response left open."""
+    """A message that carries our reference, or an id that we know already, answers the question that a lost
+    response left open. A draft is no answer: it is not known whether it will be sent.
+    """
     is_open = envelope.dispatch_state in {DispatchState.CREATING, DispatchState.UNKNOWN}
-    if not is_open or epoch_of_reference(event.reference) != envelope.dispatch_epoch:
+    is_ours = event.provider_ref == envelope.provider_ref or (
+        1 <= epoch_of_reference(event.reference) <= envelope.dispatch_epoch
+    )
+    if not is_open or not is_ours or is_draft:
         return envelope, []
-    await change_envelope(
-        tx,
-        envelope.tenant_id,
-        envelope.id,
-        {
-            "dispatch_state": DispatchState.SETTLED,
-            "provider_ref": event.provider_ref,
-            "next_lookup_at": None,
-            "last_error": None,
-        },
+    await tx.driver.execute(
+        "SELECT adopt_provider_ref($1, $2, $3)", envelope.tenant_id, envelope.id, event.provider_ref
     )
     settled = msgspec.structs.replace(
         envelope, dispatch_state=DispatchState.SETTLED, provider_ref=event.provider_ref
@@ -180,7 +177,7 @@ async def _settle(
     facts: dict[str, Json] = {
         "provider_ref": event.provider_ref,
         "by": "webhook",
-        "attempt": envelope.dispatch_epoch,
+        "attempt": epoch_of_reference(event.reference) or envelope.dispatch_epoch,
     }
     return settled, [
         envelope_event(services, LedgerType.DISPATCH_RECONCILED, settled, actor, source, facts=facts)

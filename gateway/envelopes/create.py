@@ -1,6 +1,7 @@
 """Creates an envelope from one request: documents, recipients, fields; and sends it when asked."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +9,10 @@ import msgspec
 
 from config.database import Transaction
 from config.vault import Place
-from gateway.claims import Claim, advance_claim
-from gateway.envelopes.dispatch import Plan, choose_route, pin_route
-from gateway.envelopes.documents import IngestedDocument, document_events, ingest_document
+from gateway.claims import Claim, claim_lost, note_advance
+from gateway.envelopes.defaults import choose_expiration, choose_reminders
+from gateway.envelopes.dispatch import Plan, dispatch_time_s, plan_dispatch, routed_event
+from gateway.envelopes.documents import IngestedDocument, document_events, drop_document, ingest_document
 from gateway.envelopes.draft import EnvelopeInput, FieldInput, RecipientInput, find_envelope_faults
 from gateway.envelopes.facts import envelope_event, part_event, recipient_event
 from gateway.envelopes.model import (
@@ -20,6 +22,7 @@ from gateway.envelopes.model import (
     StoredField,
     StoredRecipient,
 )
+from gateway.envelopes.route import choose_route
 from gateway.envelopes.store import load_document
 from gateway.services import Caller, Services
 from normalizer.canonical import Json
@@ -46,10 +49,26 @@ async def create_envelope(
     Raises ValidationFailed with everything that is wrong, NotFound for documents, Conflict for a document
     that is in another envelope. Nothing is written unless everything is.
     """
-    faults = find_envelope_faults(draft, services.clock.now())
+    faults = find_envelope_faults(draft, services.clock.now(), services.settings.limit)
     if faults:
         raise ValidationFailed("The envelope cannot be taken as it is.", faults)
     ingested: dict[int, IngestedDocument] = {}
+    try:
+        return await _create(services, caller, draft, claim, ingested)
+    except BaseException:
+        # Bytes without a row belong to nobody: they go, whatever it was that stopped us.
+        for document in ingested.values():
+            await drop_document(services, caller.tenant_id, document)
+        raise
+
+
+async def _create(
+    services: Services,
+    caller: Caller,
+    draft: EnvelopeInput,
+    claim: Claim | None,
+    ingested: dict[int, IngestedDocument],
+) -> CreatedEnvelope:
     attached: dict[int, StoredDocument] = {}
     for position, document in enumerate(draft.documents, start=1):
         if document.document_id:
@@ -60,15 +79,12 @@ async def create_envelope(
                 services, caller.tenant_id, document.name, document.content_base64
             )
     envelope = await _assemble(services, caller, draft, ingested, attached)
-    route = await choose_route(services, envelope) if draft.send else None
-    plan: Plan | None = None
+    plan = plan_dispatch(envelope, await choose_route(services, envelope)) if draft.send else None
     async with services.database.transaction(caller.tenant_id) as tx:
-        await _insert(tx, envelope, ingested, attached)
-        await advance_claim(tx, claim, caller.tenant_id, envelope.id)
+        await _insert(services, tx, envelope, ingested, attached, claim, plan)
         events = _events(services, caller, envelope, ingested, attached)
-        if route is not None:
-            plan, routed = await pin_route(services, tx, caller, envelope, route)
-            events.append(routed)
+        if plan is not None:
+            events.append(routed_event(services, caller, plan))
         await services.recorder.record(tx, events)
         await tx.commit()
     return CreatedEnvelope(envelope, plan)
@@ -157,6 +173,7 @@ async def _assemble(
 ) -> StoredEnvelope:
     now = services.clock.now()
     envelope_id = services.ids.new()
+    first_hours, every_hours = choose_reminders(services.settings.signature, draft.reminders)
     documents = tuple(
         attached[position]
         if position in attached
@@ -187,9 +204,9 @@ async def _assemble(
         language=draft.language,
         template_ref=draft.template_ref,
         metadata=draft.metadata,
-        reminder_first_hours=draft.reminders.first_after_hours if draft.reminders else None,
-        reminder_every_hours=draft.reminders.every_hours if draft.reminders else None,
-        expiration_date=draft.expires_at,
+        reminder_first_hours=first_hours,
+        reminder_every_hours=every_hours,
+        expiration_date=choose_expiration(services.settings.signature, draft.expires_at, now),
         expiry_warn_days=draft.expiry_warn_days,
         provider=None,
         connection_id=None,
@@ -216,7 +233,7 @@ async def _assemble(
     )
 
 
-def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: Any) -> StoredDocument:
+def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: datetime) -> StoredDocument:
     return StoredDocument(
         id=document.id,
         envelope_id=envelope_id,
@@ -236,32 +253,65 @@ def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: A
 
 
 async def _insert(
+    services: Services,
     tx: Transaction,
     envelope: StoredEnvelope,
     ingested: Mapping[int, IngestedDocument],
     attached: Mapping[int, StoredDocument],
+    claim: Claim | None,
+    plan: Plan | None,
 ) -> None:
-    new = [
-        document for document in envelope.documents if any(document.id == one.id for one in ingested.values())
-    ]
+    """Everything in one statement: the rows, the claim's advance, and the pin of the first try."""
+    new_ids = {one.id for one in ingested.values()}
+    new = [document for document in envelope.documents if document.id in new_ids]
     taken = [{"id": str(document.id), "position": position} for position, document in attached.items()]
-    row = msgspec.to_builtins(
-        msgspec.structs.replace(envelope, recipients=(), documents=(), fields=()), builtin_types=()
-    )
-    missing = await tx.driver.fetchval(
-        "SELECT insert_envelope($1::jsonb, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb)",
+    row = msgspec.structs.replace(envelope, recipients=(), documents=(), fields=())
+    done = await tx.driver.fetchrow(
+        "SELECT missing, claim_lost FROM"
+        " insert_envelope($1::jsonb, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7::jsonb)",
         dump(row),
         dump([recipient_row(recipient) for recipient in envelope.recipients]),
         dump(new),
         dump(taken),
         dump(envelope.fields),
+        _claim_row(claim),
+        _dispatch_row(services, plan),
     )
-    if missing:
-        names = ", ".join(print_id(Kind.DOCUMENT, one) for one in missing)
+    if done is None or done["claim_lost"]:
+        raise claim_lost()
+    if done["missing"]:
+        names = ", ".join(print_id(Kind.DOCUMENT, one) for one in done["missing"])
         raise Conflict(
             f"These documents are already part of an envelope: {names}.",
             remedy="Upload the document again for another envelope.",
         )
+    if claim is not None:
+        note_advance(tx, claim)
+
+
+def _claim_row(claim: Claim | None) -> str | None:
+    if claim is None:
+        return None
+    return dump({"principal": claim.principal, "route": claim.route, "key": claim.key, "token": claim.token})
+
+
+def _dispatch_row(services: Services, plan: Plan | None) -> str | None:
+    if plan is None:
+        return None
+    chosen = plan.route.candidate.connection
+    return dump(
+        {
+            "status": EnvelopeStatus.PROCESSING,
+            "epoch": plan.epoch,
+            "provider": chosen.provider,
+            "connection_id": chosen.id,
+            "connection_version": plan.route.opened.version,
+            "mode": plan.mode,
+            "routing": plan.route.decision,
+            "degraded": plan.route.losses,
+            "deadline_s": dispatch_time_s(services),
+        }
+    )
 
 
 def _events(

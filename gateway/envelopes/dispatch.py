@@ -5,44 +5,34 @@ found again. Fail-over to the next candidate happens only when nothing was sent,
 no id is known. Must never send twice: what is Unknown is left to the look-ups (reconcile.py).
 """
 
-import asyncio
-from collections.abc import Sequence
+import logging
 
 import msgspec
 
 from adapters.kit.outcome import AuthFailed, Done, NotSent, Outcome, Rejected, Throttled, Unknown
 from adapters.kit.port import Created, SendMode
 from config.database import Transaction
+from gateway.envelopes.apply_report import ENVELOPE_ENTRY, apply_report
 from gateway.envelopes.facts import envelope_event
 from gateway.envelopes.model import DispatchState, StoredEnvelope
-from gateway.envelopes.outgoing import build_outgoing, check_ready, client_reference
-from gateway.envelopes.problems import failure_of, refusal_error
+from gateway.envelopes.orphans import discard_orphan
+from gateway.envelopes.problems import failure_of, note_of, refusal_error
+from gateway.envelopes.route import Route, choose_route, describe_route, printed_connection
 from gateway.envelopes.store import lock_envelope
-from gateway.routing.policy import Candidate, EnvelopeFacts, Routing, choose_candidates
 from gateway.services import Caller, Services
 from gateway.tenant_blobs import TenantBlobs
-from gateway.tenants.connection_cache import OpenConnection
-from gateway.tenants.open_connection import open_connection
 from normalizer.canonical import Json
-from normalizer.envelope import Degradation
-from normalizer.errors import CountersignError, UnsupportedFeature
+from normalizer.errors import CallerError, CountersignError, UnsupportedFeature
 from normalizer.events import Event
-from normalizer.ids import Kind, print_id
-from normalizer.recipient import AuthenticationLevel
 from normalizer.status import EnvelopeStatus, advance
 from normalizer.vocabulary import LedgerType
 
-_routing_decoder = msgspec.json.Decoder(Routing)
+logger = logging.getLogger("countersign.envelopes")
 
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The connection that was chosen, why, and what the envelope loses there. `rest`: the next to try."""
-
-    opened: OpenConnection
-    candidate: Candidate
-    decision: dict[str, Json]
-    losses: tuple[Degradation, ...]
-    rest: tuple[Candidate, ...]
+# A row that is still `creating` so long after the call's own deadline was abandoned: its process died.
+_GRACE_S = 30.0
+# A caller's mistake that the adapter found before it sent anything ends a dispatch like a refusal.
+Ended = Outcome[Created] | CallerError
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,57 +44,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mode: SendMode
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """How a dispatch ended for the caller: `problem` is None, or the error to answer with."""
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """How a dispatch ended for the caller: `problem` is None, or the error to answer with. `changed` False:
+    a webhook or a look-up had settled it before. `events` are to be recorded with it.
+    """
 
     status: EnvelopeStatus
-    problem: CountersignError | None
-
-
-async def choose_route(
-    services: Services, envelope: StoredEnvelope, candidates: Sequence[Candidate] | None = None
-) -> Route:
-    """The first candidate that can do what the envelope needs; with no transaction open.
-
-    Raises ValidationFailed for a draft that is not ready, UnsupportedFeature when no candidate can do it.
-    """
-    check_ready(envelope)
-    version = 0
-    if candidates is None:
-        routing = _routing_decoder.decode(
-            await services.database.fetchval("SELECT load_routing($1)", envelope.tenant_id)
-        )
-        candidates = choose_candidates(routing, _facts(envelope))
-        version = routing.policy.version if routing.policy else 0
-    outgoing = await build_outgoing(services, envelope, envelope.dispatch_epoch + 1)
-    skipped: list[Json] = []
-    first_refusal: UnsupportedFeature | None = None
-    for number, candidate in enumerate(candidates):
-        opened = await open_connection(
-            services, envelope.tenant_id, candidate.connection.id, candidate.connection.version
-        )
-        try:
-            losses = tuple(opened.adapter.check(opened.connection, outgoing))
-        except UnsupportedFeature as refusal:
-            first_refusal = first_refusal or refusal
-            skipped.append({"connection": _printed(candidate), "reason": f"no {refusal.feature}"})
-            continue
-        decision: dict[str, Json] = {
-            "connection": _printed(candidate),
-            "provider": candidate.connection.provider,
-            "because": candidate.because,
-            "skipped": skipped,
-            "policy_version": version,
-        }
-        return Route(
-            opened=opened,
-            candidate=candidate,
-            decision=decision,
-            losses=losses,
-            rest=tuple(candidates[number + 1 :]),
-        )
-    assert first_refusal is not None  # noqa: S101 - choose_candidates never returns nothing
-    raise first_refusal
+    changed: bool
+    problem: CountersignError | None = None
+    events: tuple[Event, ...] = ()
 
 
 async def pin_route(
@@ -116,128 +64,161 @@ async def pin_route(
     mode: SendMode = SendMode.SEND,
 ) -> tuple[Plan, Event]:
     """Writes the choice in the caller's transaction, who records the event and commits."""
-    epoch = envelope.dispatch_epoch + 1
+    plan = plan_dispatch(envelope, route, mode)
     await tx.driver.execute(
         "SELECT begin_dispatch($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10)",
         envelope.tenant_id,
         envelope.id,
-        epoch,
+        plan.epoch,
         route.candidate.connection.provider,
         route.candidate.connection.id,
         route.opened.version,
         str(mode),
         msgspec.json.encode(route.decision).decode(),
         msgspec.json.encode(route.losses).decode(),
-        # Past this, a row that is still `creating` was abandoned: its process died.
-        services.settings.dispatch.deadline_s + 30.0,
+        dispatch_time_s(services),
     )
-    facts: dict[str, Json] = {
-        **route.decision,
-        "attempt": epoch,
-        "client_reference": client_reference(envelope, epoch),
-        "documents": [document.sha256 for document in envelope.documents],
-    }
-    event = envelope_event(
-        services, LedgerType.ENVELOPE_ROUTED, envelope, caller.actor, caller.source, facts=facts
+    return plan, routed_event(services, caller, plan)
+
+
+def plan_dispatch(envelope: StoredEnvelope, route: Route, mode: SendMode = SendMode.SEND) -> Plan:
+    return Plan(envelope=envelope, route=route, epoch=envelope.dispatch_epoch + 1, mode=mode)
+
+
+def routed_event(services: Services, caller: Caller, plan: Plan) -> Event:
+    return envelope_event(
+        services,
+        LedgerType.ENVELOPE_ROUTED,
+        plan.envelope,
+        caller.actor,
+        caller.source,
+        facts=describe_route(plan.envelope, plan.route, plan.epoch),
     )
-    return Plan(envelope=envelope, route=route, epoch=epoch, mode=mode), event
+
+
+def dispatch_time_s(services: Services) -> float:
+    """Seconds after which a dispatch that has not ended is looked into."""
+    return services.settings.dispatch.deadline_s + _GRACE_S
 
 
 async def carry_out(services: Services, caller: Caller, plan: Plan) -> Settled:
-    """Calls the provider and settles; goes on to the next candidate where that is safe."""
+    """Calls the provider and settles; goes on to the next candidate where that is safe.
+
+    Between two candidates the envelope is never a draft that somebody could edit or send: both moves are one
+    transaction.
+    """
     while True:
         outcome = await _call(services, plan)
+        route = await _next_route(services, plan, outcome)
+        following: Plan | None = None
         async with services.database.transaction(plan.envelope.tenant_id) as tx:
             settled = await settle_outcome(services, tx, caller, plan, outcome)
+            events = list(settled.events)
+            if route is not None and settled.changed:
+                envelope = msgspec.structs.replace(plan.envelope, dispatch_epoch=plan.epoch)
+                following, routed = await pin_route(services, tx, caller, envelope, route, plan.mode)
+                events.append(routed)
+            if isinstance(outcome, Done) and not settled.changed:
+                await _apply_late(services, tx, caller, plan, outcome.value)
+            await services.recorder.record(tx, events)
             await tx.commit()
-        if not (_may_fail_over(outcome) and plan.route.rest):
+        if isinstance(outcome, Rejected) and outcome.learned_ref and settled.changed:
+            await discard_orphan(services, plan.envelope, plan.epoch, outcome.learned_ref)
+        if following is None:
             return settled
-        next_plan = await _plan_next(services, caller, plan)
-        if next_plan is None:
-            return settled
-        plan = next_plan
-
-
-async def _plan_next(services: Services, caller: Caller, failed: Plan) -> Plan | None:
-    """The next candidate, pinned; None when none can do it or somebody else has taken the envelope on."""
-    envelope = msgspec.structs.replace(failed.envelope, dispatch_epoch=failed.epoch)
-    try:
-        route = await choose_route(services, envelope, failed.route.rest)
-    except UnsupportedFeature:
-        return None
-    async with services.database.transaction(envelope.tenant_id) as tx:
-        current = await lock_envelope(tx, envelope.tenant_id, envelope.id)
-        if current.status is not EnvelopeStatus.DRAFT or current.dispatch_epoch != failed.epoch:
-            return None
-        plan, event = await pin_route(services, tx, caller, current, route, failed.mode)
-        await services.recorder.record(tx, [event])
-        await tx.commit()
-    return plan
+        plan = following
 
 
 async def settle_outcome(
-    services: Services, tx: Transaction, caller: Caller, plan: Plan, outcome: Outcome[Created]
+    services: Services, tx: Transaction, caller: Caller, plan: Plan, outcome: Ended
 ) -> Settled:
-    """Writes how a dispatch ended. A later attempt that already took over is left alone."""
+    """Writes how a dispatch ended; the caller records and commits. A later attempt that already took over, or
+    a webhook that was faster, is left alone.
+    """
     envelope, provider = plan.envelope, plan.route.opened.adapter.name
-    processing = msgspec.structs.replace(envelope, status=EnvelopeStatus.PROCESSING, provider=provider)
-    detail, ref, word = "", None, ""
+    is_retry = plan.mode is SendMode.DRAFT
+    detail, ref, word, lookup_in_s = "", None, "", None
     problem: CountersignError | None = None
     error: dict[str, Json] | None = None
-    lookup_in_s: float | None = None
-    state = DispatchState.SETTLED
+    status, state = EnvelopeStatus.PROCESSING, DispatchState.UNKNOWN
+    delays = services.settings.dispatch.look_up_delays_s
     match outcome:
         case Done(value=created):
-            status = advance(EnvelopeStatus.PROCESSING, created.report.status)
             ref, word = created.provider_ref, created.report.provider_status
+            if is_retry:
+                # The draft is there. It is sent after one more look-up; a crash before that loses nothing.
+                lookup_in_s = delays[0]
+            else:
+                status = advance(EnvelopeStatus.PROCESSING, created.report.status)
+                state = DispatchState.SETTLED
         case Unknown(detail=detail, learned_ref=learned):
-            status, state, ref = EnvelopeStatus.PROCESSING, DispatchState.UNKNOWN, learned or None
-            lookup_in_s = services.settings.dispatch.look_up_delays_s[0]
+            ref, lookup_in_s = learned or None, delays[0]
             error = {"code": "provider_outcome_unknown", "detail": detail}
-        case Rejected() | NotSent() | Throttled() | AuthFailed():
-            status, state = EnvelopeStatus.DRAFT, DispatchState.IDLE
-            problem = refusal_error(provider, outcome)
+        case NotSent() | Throttled() | AuthFailed() if is_retry:
+            # An earlier try may still surface, so this envelope cannot become a draft again.
             detail, error = failure_of(provider, outcome)
+            lookup_in_s = delays[-1]
+        case Rejected() | NotSent() | Throttled() | AuthFailed() | CallerError():
+            if isinstance(outcome, CallerError):
+                problem = outcome
+                detail, error = outcome.detail, note_of(outcome)
+            else:
+                problem = refusal_error(provider, outcome)
+                detail, error = failure_of(provider, outcome)
+                ref = (outcome.learned_ref or None) if isinstance(outcome, Rejected) else None
+            status, state = EnvelopeStatus.DRAFT, DispatchState.IDLE
+            if is_retry:
+                status, state = EnvelopeStatus.FAILED, DispatchState.SETTLED
     changed = await tx.driver.fetchval(
         "SELECT end_dispatch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)",
         envelope.tenant_id,
         envelope.id,
         plan.epoch,
-        type(outcome).__name__.lower(),
+        "refused" if isinstance(outcome, CallerError) else type(outcome).__name__.lower(),
         detail,
         str(status),
         state,
         ref,
-        word,
+        word[:60],
         msgspec.json.encode(error).decode() if error else None,
         lookup_in_s,
     )
-    if changed:
-        facts: dict[str, Json] = {"provider": provider, "attempt": plan.epoch}
-        if ref:
-            facts["provider_ref"] = ref
-        kind = _recorded_as(status, state)
-        if kind is not None:
-            if error is not None:
-                facts["code"] = str(error.get("code", ""))
-            event = envelope_event(
-                services, kind, processing, caller.actor, caller.source, status=status, facts=facts
-            )
-            await services.recorder.record(tx, [event])
-    return Settled(status, problem)
+    if not changed:
+        return Settled(status=status, changed=False)
+    kind = _recorded_as(status, outcome)
+    if kind is None:
+        return Settled(status=status, changed=True, problem=problem)
+    facts: dict[str, Json] = {"provider": provider, "attempt": plan.epoch}
+    if ref:
+        facts["provider_ref"] = ref
+    if error is not None:
+        facts["code"] = str(error.get("code", ""))
+    processing = msgspec.structs.replace(envelope, status=EnvelopeStatus.PROCESSING, provider=provider)
+    event = envelope_event(
+        services, kind, processing, caller.actor, caller.source, status=status, facts=facts
+    )
+    return Settled(status=status, changed=True, problem=problem, events=(event,))
 
 
-def _recorded_as(status: EnvelopeStatus, state: str) -> LedgerType | None:
-    if state == DispatchState.UNKNOWN:
-        return LedgerType.DISPATCH_UNKNOWN
+async def _apply_late(
+    services: Services, tx: Transaction, caller: Caller, plan: Plan, created: Created
+) -> None:
+    """A webhook was faster and settled the dispatch; the answer may still lead further than it did."""
+    envelope = await lock_envelope(tx, plan.envelope.tenant_id, plan.envelope.id)
+    if envelope.provider_ref == created.provider_ref:
+        await apply_report(services, tx, envelope, created.report, caller.actor, caller.source)
+
+
+def _recorded_as(status: EnvelopeStatus, outcome: Ended) -> LedgerType | None:
     if status is EnvelopeStatus.DRAFT:
         return LedgerType.DISPATCH_REJECTED
+    if status is not EnvelopeStatus.PROCESSING:
+        return ENVELOPE_ENTRY[status]
     # Providers that prepare documents first answer before they send: the webhook will say so.
-    return LedgerType.ENVELOPE_SENT if status is EnvelopeStatus.SENT else None
+    return None if isinstance(outcome, Done) else LedgerType.DISPATCH_UNKNOWN
 
 
-async def _call(services: Services, plan: Plan) -> Outcome[Created]:
-    outgoing = await build_outgoing(services, plan.envelope, plan.epoch)
+async def _call(services: Services, plan: Plan) -> Ended:
     adapter, connection = plan.route.opened.adapter, plan.route.opened.connection
     tenant_id, envelope_id, epoch = plan.envelope.tenant_id, plan.envelope.id, plan.epoch
 
@@ -246,40 +227,46 @@ async def _call(services: Services, plan: Plan) -> Outcome[Created]:
             "SELECT learn_provider_ref($1, $2, $3, $4)", tenant_id, envelope_id, epoch, provider_ref
         )
 
-    # The call outlives a client that hangs up: half a dispatch helps nobody.
-    return await asyncio.shield(
-        services.executor.run(
+    try:
+        return await services.executor.run(
             adapter,
             connection,
             "create_envelope",
             lambda exchange: adapter.create_envelope(
-                exchange, connection, outgoing, plan.mode, services.clock.now()
+                exchange, connection, plan.route.outgoing, plan.mode, services.clock.now()
             ),
             blobs=TenantBlobs(services.blobs, tenant_id),
             on_learned=learned,
             deadline_s=services.settings.dispatch.deadline_s,
         )
-    )
+    except CallerError as error:
+        return error
+    except Exception:
+        # Whatever broke on our side (the blob store, a mistake of ours), a request may have left before.
+        logger.exception("a dispatch broke off")
+        return Unknown("the gateway failed during the call")
 
 
-def _may_fail_over(outcome: Outcome[Created]) -> bool:
+async def _next_route(services: Services, failed: Plan, outcome: Ended) -> Route | None:
+    """Where the envelope may go instead; None when it may not, or nobody else can do it."""
+    if not failed.route.rest or not _may_fail_over(outcome):
+        return None
+    envelope = msgspec.structs.replace(failed.envelope, dispatch_epoch=failed.epoch)
+    why = {
+        "connection": printed_connection(failed.route.candidate),
+        "reason": type(outcome).__name__.lower(),
+    }
+    try:
+        return await choose_route(services, envelope, failed.route.rest, after=(failed.route, why))
+    except UnsupportedFeature:
+        return None
+
+
+def _may_fail_over(outcome: Ended) -> bool:
     match outcome:
-        case NotSent() | Throttled() | AuthFailed():
+        case NotSent() | Throttled() | AuthFailed() | UnsupportedFeature():
             return True
         case Rejected(learned_ref=ref):
             return not ref
         case _:
             return False
-
-
-def _facts(envelope: StoredEnvelope) -> EnvelopeFacts:
-    return EnvelopeFacts(
-        document_type=envelope.document_type,
-        signer_countries=frozenset(one.country.upper() for one in envelope.recipients if one.country),
-        authentication_level=AuthenticationLevel(envelope.authentication_level),
-        total_bytes=sum(document.size_bytes for document in envelope.documents),
-    )
-
-
-def _printed(candidate: Candidate) -> str:
-    return print_id(Kind.CONNECTION, candidate.connection.id)

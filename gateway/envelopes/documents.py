@@ -1,16 +1,24 @@
 """Takes a document in: type by content, limits, SHA-256, page facts, encrypted storage.
 
-An image becomes a PDF here, once; what was uploaded is named by its own digest. Must never keep bytes whose
-upload did not finish, and never holds a transaction open while bytes are stored.
+An upload streams: each piece goes into the blob store and into an unnamed spool file as it comes, so that no
+upload is ever whole in memory; page facts are read from the spool. An image becomes a PDF here, once; what was
+uploaded is named by its own digest. Must never keep bytes whose upload did not finish or whose content was
+refused, and never holds a transaction open while bytes are stored.
 """
 
 import asyncio
 import hashlib
+import io
+import logging
+import tempfile
 from collections.abc import AsyncIterator
+from typing import BinaryIO, cast
 from uuid import UUID
 
 import msgspec
 
+from config.blobs import StoredBlob
+from config.errors import StoreUnavailable
 from engine.documents.pages import (
     DocumentRefused,
     PdfFacts,
@@ -27,8 +35,14 @@ from normalizer.events import Event, ResourceType
 from normalizer.ids import Kind, print_id
 from normalizer.vocabulary import LedgerType
 
+logger = logging.getLogger("countersign.documents")
+
 # Parsing blocks: what is larger goes to a thread so that other requests go on.
 _INLINE_BYTES = 256 * 1024
+_IN_MEMORY = 1024 * 1024  # of a spool, before it becomes a file
+_SNIFFED = 1024  # a PDF's header may stand so far in
+# An image is whole in memory while it becomes a PDF: few at a time.
+_converting = asyncio.Semaphore(2)
 
 
 class IngestedDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,56 +60,72 @@ class IngestedDocument(msgspec.Struct, frozen=True, kw_only=True):
     source_sha256: str
 
 
-async def upload_document(services: Services, caller: Caller, name: str, content: bytes) -> IngestedDocument:
-    """Stores a document that is in no envelope yet, and records it in the tenant's chain."""
-    document = await ingest_document(services, caller.tenant_id, name, content)
-    async with services.database.transaction(caller.tenant_id) as tx:
-        await tx.driver.execute(
-            "INSERT INTO documents (tenant_id, id, name, media_type, size_bytes, sha256, page_count, pages,"
-            " blob_key, source_media_type, source_sha256)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11)",
-            caller.tenant_id,
-            document.id,
-            document.name,
-            document.media_type,
-            document.size_bytes,
-            document.sha256,
-            document.page_count,
-            msgspec.json.encode(document.pages).decode(),
-            document.blob_key,
-            document.source_media_type,
-            document.source_sha256,
-        )
-        await services.recorder.record(tx, document_events(services, caller, document, None))
-        await tx.commit()
+async def upload_document(
+    services: Services, caller: Caller, name: str, chunks: AsyncIterator[bytes]
+) -> IngestedDocument:
+    """Stores a document that is in no envelope yet, and records it in the tenant's chain.
+
+    An error of `chunks` passes and leaves nothing behind. Raises ValidationFailed.
+    """
+    document = await ingest_stream(services, caller.tenant_id, name, chunks)
+    try:
+        await _write_row(services, caller, document)
+    except BaseException:
+        await drop_document(services, caller.tenant_id, document)
+        raise
     return document
 
 
-async def ingest_document(services: Services, tenant_id: UUID, name: str, content: bytes) -> IngestedDocument:
-    """Checks and stores the bytes. Raises ValidationFailed with what was found and what to do."""
+async def ingest_stream(
+    services: Services, tenant_id: UUID, name: str, chunks: AsyncIterator[bytes]
+) -> IngestedDocument:
+    """Checks and stores what streams in. Raises ValidationFailed with what was found and what to do."""
     limit = services.settings.limit.document_bytes
-    if len(content) > limit:
-        raise ValidationFailed(
-            f"The document has {len(content)} bytes; {limit} can be sent.", code="too_large"
-        )
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
+        spool = cast("BinaryIO", spooled)
+        head, rest = await _read_head(_counted(chunks, limit))
+        media_type = _sniff(head)
+        if media_type not in {PDF, DOCX}:
+            async for chunk in _spooled(head, rest, spool):
+                del chunk
+            spool.seek(0)
+            async with _converting:
+                return await ingest_document(services, tenant_id, name, spool.read())
+        blob = await services.blobs.put(tenant_id, _spooled(head, rest, spool))
+        try:
+            spool.seek(0)
+            facts = await asyncio.to_thread(_facts_of, media_type, spool)
+        except DocumentRefused as refusal:
+            await _delete(services, tenant_id, blob.key)
+            raise _refused(refusal) from refusal
+        except BaseException:
+            await _delete(services, tenant_id, blob.key)
+            raise
+    return _document(services, name, media_type, blob, facts)
+
+
+async def ingest_document(services: Services, tenant_id: UUID, name: str, content: bytes) -> IngestedDocument:
+    """The same for bytes that are in memory already: small files that came inside a request, and images."""
+    _check_size(len(content), services.settings.limit.document_bytes)
     try:
-        examined = await _examine(content)
+        if len(content) <= _INLINE_BYTES:
+            media_type, stored, facts = _examine(content)
+        else:
+            media_type, stored, facts = await asyncio.to_thread(_examine, content)
     except DocumentRefused as refusal:
-        raise ValidationFailed(str(refusal), code="document_refused") from refusal
-    media_type, stored, facts, source_media_type = examined
+        raise _refused(refusal) from refusal
     blob = await services.blobs.put(tenant_id, _once(stored))
-    return IngestedDocument(
-        id=services.ids.new(),
-        name=_clean_name(name),
-        media_type=media_type,
-        size_bytes=blob.size,
-        sha256=blob.sha256,
-        page_count=facts.page_count if facts else None,
-        pages=tuple((page.width, page.height) for page in facts.pages) if facts else (),
-        blob_key=blob.key,
-        source_media_type=source_media_type,
-        source_sha256=hashlib.sha256(content).hexdigest() if source_media_type else "",
+    document = _document(services, name, PDF if stored is not content else media_type, blob, facts)
+    if stored is content:
+        return document
+    return msgspec.structs.replace(
+        document, source_media_type=media_type, source_sha256=hashlib.sha256(content).hexdigest()
     )
+
+
+async def drop_document(services: Services, tenant_id: UUID, document: IngestedDocument) -> None:
+    """Removes the bytes of a document whose row was not written."""
+    await _delete(services, tenant_id, document.blob_key)
 
 
 def document_events(
@@ -142,22 +172,109 @@ def _document_event(
     )
 
 
-async def _examine(content: bytes) -> tuple[str, bytes, PdfFacts | None, str]:
-    if len(content) <= _INLINE_BYTES:
-        return _examine_now(content)
-    return await asyncio.to_thread(_examine_now, content)
+async def _write_row(services: Services, caller: Caller, document: IngestedDocument) -> None:
+    async with services.database.transaction(caller.tenant_id) as tx:
+        await tx.driver.execute(
+            "INSERT INTO documents (tenant_id, id, name, media_type, size_bytes, sha256, page_count, pages,"
+            " blob_key, source_media_type, source_sha256)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11)",
+            caller.tenant_id,
+            document.id,
+            document.name,
+            document.media_type,
+            document.size_bytes,
+            document.sha256,
+            document.page_count,
+            msgspec.json.encode(document.pages).decode(),
+            document.blob_key,
+            document.source_media_type,
+            document.source_sha256,
+        )
+        await services.recorder.record(tx, document_events(services, caller, document, None))
+        await tx.commit()
 
 
-def _examine_now(content: bytes) -> tuple[str, bytes, PdfFacts | None, str]:
-    """(media type, bytes to store, page facts, media type of what was uploaded when it was converted)."""
-    media_type = detect_media_type(content[:1024])
-    if media_type == PDF:
-        return PDF, content, read_pdf_facts(content), ""
-    if media_type == DOCX:
-        check_docx(content)
-        return DOCX, content, None, ""
+def _document(
+    services: Services, name: str, media_type: str, blob: StoredBlob, facts: PdfFacts | None
+) -> IngestedDocument:
+    return IngestedDocument(
+        id=services.ids.new(),
+        name=_clean_name(name),
+        media_type=media_type,
+        size_bytes=blob.size,
+        sha256=blob.sha256,
+        page_count=facts.page_count if facts else None,
+        pages=tuple((page.width, page.height) for page in facts.pages) if facts else (),
+        blob_key=blob.key,
+        source_media_type="",
+        source_sha256="",
+    )
+
+
+def _examine(content: bytes) -> tuple[str, bytes, PdfFacts | None]:
+    """(media type of what came, bytes to store, page facts)."""
+    media_type = detect_media_type(content[:_SNIFFED])
+    if media_type in {PDF, DOCX}:
+        whole = content if media_type == PDF else io.BytesIO(content)
+        return media_type, content, _facts_of(media_type, whole)
     pdf = convert_image_to_pdf(content)
-    return PDF, pdf, read_pdf_facts(pdf), media_type
+    return media_type, pdf, read_pdf_facts(pdf)
+
+
+def _facts_of(media_type: str, content: bytes | BinaryIO) -> PdfFacts | None:
+    if media_type == PDF:
+        return read_pdf_facts(content)
+    check_docx(cast("BinaryIO", content))
+    return None
+
+
+def _sniff(head: bytes) -> str:
+    try:
+        return detect_media_type(head)
+    except DocumentRefused as refusal:
+        raise _refused(refusal) from refusal
+
+
+async def _counted(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        _check_size(size, limit)
+        if chunk:
+            yield chunk
+
+
+async def _read_head(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
+    head = bytearray()
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= _SNIFFED:
+            break
+    return bytes(head), chunks
+
+
+async def _spooled(head: bytes, rest: AsyncIterator[bytes], spool: BinaryIO) -> AsyncIterator[bytes]:
+    spool.write(head)
+    yield head
+    async for chunk in rest:
+        spool.write(chunk)
+        yield chunk
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ValidationFailed(f"The document is larger than {limit} bytes.", code="too_large")
+
+
+def _refused(refusal: DocumentRefused) -> ValidationFailed:
+    return ValidationFailed(str(refusal), code="document_refused")
+
+
+async def _delete(services: Services, tenant_id: UUID, key: str) -> None:
+    try:
+        await services.blobs.delete(tenant_id, key)
+    except StoreUnavailable:  # the error that led here is the one to report
+        logger.warning("bytes without a document may remain: %s", key)
 
 
 def _clean_name(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from config.settings import LimitSettings
 from normalizer.errors import Finding
 from normalizer.field import Anchor, FieldType
 from normalizer.recipient import AuthenticationLevel, AuthenticationMethod, Phone, Role
@@ -16,9 +17,6 @@ from normalizer.recipient import AuthenticationLevel, AuthenticationMethod, Phon
 Text100 = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Text200 = Annotated[str, msgspec.Meta(max_length=200)]
 _EMAIL = re.compile(r"[^@\s\x00-\x1f<>,;]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,250}[A-Za-z0-9])?\Z")
-MAX_DOCUMENTS = 40
-MAX_RECIPIENTS = 100
-MAX_FIELDS = 2000
 
 
 class FieldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +25,7 @@ class FieldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     type: FieldType
-    document: Annotated[int, msgspec.Meta(ge=1, le=MAX_DOCUMENTS)] = 1
+    document: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     page: Annotated[int, msgspec.Meta(ge=0, le=5000)] = 0
     x: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
     y: Annotated[float, msgspec.Meta(ge=0, le=20000)] = 0.0
@@ -77,8 +75,8 @@ class EnvelopeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A new envelope. `send` False (the default) keeps it as a draft. `reference` is the caller's own key."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    documents: Annotated[tuple[DocumentInput, ...], msgspec.Meta(max_length=MAX_DOCUMENTS)] = ()
-    recipients: Annotated[tuple[RecipientInput, ...], msgspec.Meta(max_length=MAX_RECIPIENTS)] = ()
+    documents: tuple[DocumentInput, ...] = ()
+    recipients: tuple[RecipientInput, ...] = ()
     message: Annotated[str, msgspec.Meta(max_length=10000)] = ""
     reference: Text200 = ""
     document_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
@@ -100,20 +98,34 @@ class EnvelopeChange(
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
     message: Annotated[str, msgspec.Meta(max_length=10000)] | msgspec.UnsetType = msgspec.UNSET
     reference: Text200 | msgspec.UnsetType = msgspec.UNSET
-    document_type: Text200 | msgspec.UnsetType = msgspec.UNSET
+    document_type: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     authentication_level: AuthenticationLevel | msgspec.UnsetType = msgspec.UNSET
     expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
-    expiry_warn_days: int | msgspec.UnsetType = msgspec.UNSET
+    expiry_warn_days: Annotated[int, msgspec.Meta(ge=0, le=120)] | msgspec.UnsetType = msgspec.UNSET
     reminders: RemindersInput | msgspec.UnsetType | None = msgspec.UNSET
     template_ref: Text200 | msgspec.UnsetType = msgspec.UNSET
-    language: Text200 | msgspec.UnsetType = msgspec.UNSET
+    language: Annotated[str, msgspec.Meta(max_length=35)] | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
-def find_envelope_faults(draft: EnvelopeInput, now: datetime) -> tuple[Finding, ...]:
+def find_envelope_faults(draft: EnvelopeInput, now: datetime, limits: LimitSettings) -> tuple[Finding, ...]:
     """Everything wrong with the input by itself, each with a JSON pointer; () when there is nothing."""
     faults: list[Finding] = []
     faults.extend(find_attribute_faults(draft.expires_at, draft.metadata, now))
+    placed = sum(len(recipient.fields) for recipient in draft.recipients)
+    for where, what, number, limit in (
+        ("/documents", "documents", len(draft.documents), limits.documents_per_envelope),
+        ("/recipients", "recipients", len(draft.recipients), limits.recipients_per_envelope),
+        ("/recipients", "fields", placed, limits.fields_per_envelope),
+    ):
+        if number > limit:
+            faults.append(Finding(where, f"{number} {what}; an envelope has at most {limit}."))
+    named = [document.document_id for document in draft.documents if document.document_id]
+    faults.extend(
+        Finding(f"/documents/{index}/document_id", "The same document is named twice.", "Name it once.")
+        for index, document in enumerate(draft.documents)
+        if named.count(document.document_id) > 1
+    )
     for index, document in enumerate(draft.documents):
         if bool(document.document_id) == bool(document.content_base64):
             faults.append(
@@ -125,11 +137,9 @@ def find_envelope_faults(draft: EnvelopeInput, now: datetime) -> tuple[Finding, 
             )
         elif document.content_base64 and not document.name:
             faults.append(Finding(f"/documents/{index}/name", "A document needs a name.", "Add a file name."))
-    placed = 0
     for index, recipient in enumerate(draft.recipients):
         where = f"/recipients/{index}"
         faults.extend(find_recipient_faults(recipient, where))
-        placed += len(recipient.fields)
         for number, field in enumerate(recipient.fields):
             faults.extend(find_field_faults(field, recipient.role, f"{where}/fields/{number}"))
             if field.document > len(draft.documents):
@@ -140,8 +150,6 @@ def find_envelope_faults(draft: EnvelopeInput, now: datetime) -> tuple[Finding, 
                         f"Use a number from 1 to {len(draft.documents)}.",
                     )
                 )
-    if placed > MAX_FIELDS:
-        faults.append(Finding("/recipients", f"{placed} fields; at most {MAX_FIELDS} can be placed."))
     return tuple(faults)
 
 

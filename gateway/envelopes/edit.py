@@ -39,6 +39,12 @@ async def edit_draft(services: Services, caller: Caller, envelope_id: UUID) -> A
             )
         editing = Editing(tx, envelope)
         yield editing
-        if editing.events:
-            await services.recorder.record(tx, editing.events)
+        # The version tells a sender at the same moment that what was read is not what stands there now.
+        await tx.driver.execute(
+            "UPDATE envelopes SET version = version + 1, updated_at = clock_timestamp()"
+            " WHERE tenant_id = $1 AND id = $2",
+            caller.tenant_id,
+            envelope_id,
+        )
+        await services.recorder.record(tx, editing.events)
         await tx.commit()

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from gateway.envelopes.create import document_added
-from gateway.envelopes.draft import MAX_DOCUMENTS
 from gateway.envelopes.edit import edit_draft
 from gateway.envelopes.facts import part_event
 from gateway.envelopes.store import load_document
@@ -18,8 +17,9 @@ async def add_document(services: Services, caller: Caller, envelope_id: UUID, do
     """Puts an uploaded document at the end of the draft's documents. Raises Conflict when it is taken."""
     async with edit_draft(services, caller, envelope_id) as editing:
         envelope = editing.envelope
-        if len(envelope.documents) >= MAX_DOCUMENTS:
-            raise ValidationFailed(f"An envelope has at most {MAX_DOCUMENTS} documents.", code="too_many")
+        limit = services.settings.limit.documents_per_envelope
+        if len(envelope.documents) >= limit:
+            raise ValidationFailed(f"An envelope has at most {limit} documents.", code="too_many")
         document = await load_document(editing.tx, caller.tenant_id, document_id)
         position = max((one.position for one in envelope.documents), default=0) + 1
         taken = await editing.tx.driver.fetchval(

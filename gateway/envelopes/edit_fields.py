@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.envelopes.create import build_field, dump, field_added, field_facts
-from gateway.envelopes.draft import MAX_FIELDS, FieldInput, find_field_faults
+from gateway.envelopes.draft import FieldInput, find_field_faults
 from gateway.envelopes.edit import Editing, edit_draft
 from gateway.envelopes.facts import part_event
 from gateway.envelopes.model import StoredField
@@ -28,8 +28,9 @@ async def add_field(
     services: Services, caller: Caller, envelope_id: UUID, given: PlacedFieldInput
 ) -> StoredField:
     async with edit_draft(services, caller, envelope_id) as editing:
-        if len(editing.envelope.fields) >= MAX_FIELDS:
-            raise ValidationFailed(f"An envelope has at most {MAX_FIELDS} fields.", code="too_many")
+        limit = services.settings.limit.fields_per_envelope
+        if len(editing.envelope.fields) >= limit:
+            raise ValidationFailed(f"An envelope has at most {limit} fields.", code="too_many")
         field = _build(services, editing, given)
         await _insert(editing, caller.tenant_id, field)
         editing.record(field_added(services, caller, editing.envelope, [field]))

@@ -3,12 +3,7 @@
 from uuid import UUID
 
 from gateway.envelopes.create import build_field, build_recipient, dump, field_added, recipient_row
-from gateway.envelopes.draft import (
-    MAX_RECIPIENTS,
-    RecipientInput,
-    find_field_faults,
-    find_recipient_faults,
-)
+from gateway.envelopes.draft import RecipientInput, find_field_faults, find_recipient_faults
 from gateway.envelopes.edit import Editing, edit_draft
 from gateway.envelopes.facts import recipient_event
 from gateway.envelopes.model import StoredRecipient
@@ -28,8 +23,15 @@ async def add_recipient(
     recipient = await build_recipient(services, caller.tenant_id, given, position=0)
     async with edit_draft(services, caller, envelope_id) as editing:
         envelope = editing.envelope
-        if len(envelope.recipients) >= MAX_RECIPIENTS:
-            raise ValidationFailed(f"An envelope has at most {MAX_RECIPIENTS} recipients.", code="too_many")
+        limits = services.settings.limit
+        if len(envelope.recipients) >= limits.recipients_per_envelope:
+            raise ValidationFailed(
+                f"An envelope has at most {limits.recipients_per_envelope} recipients.", code="too_many"
+            )
+        if len(envelope.fields) + len(given.fields) > limits.fields_per_envelope:
+            raise ValidationFailed(
+                f"An envelope has at most {limits.fields_per_envelope} fields.", code="too_many"
+            )
         position = max((one.position for one in envelope.recipients), default=0) + 1
         row = recipient_row(recipient) | {"position": position}
         await editing.tx.driver.execute(

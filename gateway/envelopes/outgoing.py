@@ -85,6 +85,12 @@ def client_reference(envelope: StoredEnvelope, epoch: int) -> str:
     return f"{print_id(Kind.ENVELOPE, envelope.id)}_{epoch}"
 
 
+def epoch_of_reference(reference: str) -> int:
+    """The attempt's number out of a client reference; 0 when it is not one of ours."""
+    epoch = reference.rpartition("_")[2]
+    return int(epoch) if epoch.isdecimal() and len(epoch) < 10 else 0
+
+
 async def build_outgoing(services: Services, envelope: StoredEnvelope, epoch: int) -> Envelope:
     """The normalized envelope. Opens access codes; must not be logged or kept."""
     recipients = tuple([await _recipient(services, envelope, one) for one in envelope.recipients])

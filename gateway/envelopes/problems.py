@@ -38,8 +38,13 @@ def refusal_error(provider: str, failure: Failure) -> CountersignError:
 def failure_of(provider: str, failure: Failure) -> tuple[str, dict[str, Json]]:
     """(detail for the attempt's row, the envelope's last_error)."""
     error = refusal_error(provider, failure)
+    return error.detail, note_of(error)
+
+
+def note_of(error: CountersignError) -> dict[str, Json]:
+    """An error as it is kept on the envelope."""
     note: dict[str, Json] = {"code": error.code, "detail": error.detail, "remedy": error.remedy}
     provider_code = getattr(error, "provider_code", "")
     if provider_code:
         note["provider_code"] = provider_code
-    return error.detail, note
+    return note

@@ -1,48 +1,65 @@
 """Finds out what became of a dispatch that nobody answered, and goes on from there.
 
-Look up by our reference at growing intervals. Found: adopt it. Not found after the last look-up: make a draft
-under a new reference, look up once more, and only then send. Two drafts: the lowest id stays, the other is
-discarded. Must never send an envelope while an earlier try of it may still surface unseen.
+Look up by our reference, and by the provider's id where it is known, at growing intervals. Found: adopt it. Not
+found after the last look-up: make a draft under a new reference, look up once more, and only then send. One
+draft is chosen and written down before it is sent; what else is found is cleared away. Must never send an
+envelope while an earlier try of it may still surface unseen.
 Source: the design's rule for ambiguous creates, docs/life-of-an-envelope.md.
 """
 
-from datetime import timedelta
+import asyncio
+import logging
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
 from adapters.kit.outcome import Done, Rejected
 from adapters.kit.port import SendMode
-from config.database import Transaction
 from gateway.envelopes.apply_report import apply_report
-from gateway.envelopes.dispatch import Plan, Route, carry_out, choose_route, pin_route
+from gateway.envelopes.attempts import Attempt, load_attempts, open_attempts
+from gateway.envelopes.dispatch import carry_out, pin_route
 from gateway.envelopes.facts import envelope_event
+from gateway.envelopes.look_up import Sighting, look_up
 from gateway.envelopes.model import DispatchState, StoredEnvelope
-from gateway.envelopes.outgoing import client_reference
+from gateway.envelopes.orphans import clear_away, discard_orphan, discard_orphans
+from gateway.envelopes.outgoing import epoch_of_reference
 from gateway.envelopes.provider_call import call_provider
+from gateway.envelopes.route import Route, choose_route
 from gateway.envelopes.store import change_envelope, load_envelope, lock_envelope
 from gateway.routing.policy import Candidate, ConnectionSummary
 from gateway.services import Caller, Services
-from gateway.tenant_blobs import TenantBlobs
 from gateway.tenants.open_connection import open_connection
 from normalizer.canonical import Json
 from normalizer.envelope import EnvelopeReport
+from normalizer.errors import CountersignError
 from normalizer.events import SYSTEM, Source, SourceKind
 from normalizer.status import EnvelopeStatus
 from normalizer.vocabulary import LedgerType
 
-# After this many tries at the provider the envelope fails: a person must look.
+logger = logging.getLogger("countersign.envelopes")
+
+# After this many tries that reached the provider the envelope fails: a person must look.
 MAX_ATTEMPTS = 4
-_LEASE_S = 120.0
+_LEASE_S = 300.0  # a look-up is several calls, each with a deadline of its own
+_AT_ONCE = 5
 _SOURCE = Source(kind=SourceKind.RECONCILE)
 
 
 async def reconcile_due(services: Services, at_most: int = 20) -> int:
-    """Looks into every dispatch that is due, over all tenants; how many there were."""
+    """Looks into every dispatch that is due, over all tenants, and clears away orphans; how many there were."""
     rows = await services.hub.fetch("SELECT * FROM claim_unsettled($1, $2)", at_most, _LEASE_S)
-    for row in rows:
-        await reconcile_envelope(services, row["tenant_id"], row["envelope_id"])
-    return len(rows)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def reconcile(tenant_id: UUID, envelope_id: UUID) -> None:
+        async with gate:
+            try:
+                await reconcile_envelope(services, tenant_id, envelope_id)
+            except Exception:  # one envelope must not keep the others from being looked up; its lease ends
+                logger.exception("a look-up failed")
+
+    await asyncio.gather(*(reconcile(row["tenant_id"], row["envelope_id"]) for row in rows))
+    return len(rows) + await discard_orphans(services, at_most)
 
 
 async def reconcile_envelope(services: Services, tenant_id: UUID, envelope_id: UUID) -> None:
@@ -50,190 +67,145 @@ async def reconcile_envelope(services: Services, tenant_id: UUID, envelope_id: U
     envelope = await load_envelope(services.database, tenant_id, envelope_id)
     if envelope.dispatch_state == DispatchState.CREATING:
         envelope = await _abandon(services, envelope)
-    if envelope.dispatch_state != DispatchState.UNKNOWN:
+    if envelope.dispatch_state != DispatchState.UNKNOWN or envelope.connection_id is None:
         return
-    found = await _find(services, envelope)
-    if found is None:
-        await _look_again(services, envelope, empty=False)
+    attempts = await load_attempts(services, envelope)
+    tries = open_attempts(attempts)
+    seen = await look_up(services, envelope, tries, {one.provider_ref for one in attempts if one.orphan})
+    if seen is None:
+        await _look_again(services, envelope, counts=False)
         return
-    live = [report for report in found if report.status is not EnvelopeStatus.DRAFT]
-    drafts = sorted(
-        (report for report in found if report.status is EnvelopeStatus.DRAFT),
-        key=lambda one: one.provider_ref,
-    )
-    if live:
-        await _adopt(services, envelope, live[0], drafts)
-    elif drafts:
-        await _send_draft(services, envelope, drafts)
-    elif envelope.lookups + 1 < len(services.settings.dispatch.look_up_delays_s):
-        await _look_again(services, envelope, empty=True)
-    else:
-        await _try_anew(services, envelope)
+    is_last = envelope.lookups + 1 >= len(services.settings.dispatch.look_up_delays_s)
+    match seen:
+        case Sighting(live=EnvelopeReport() as found):
+            await _adopt(services, envelope, found, seen.others)
+        case Sighting(drafts=(draft, *others)):
+            await _send_draft(services, envelope, tries, draft, [*others, *seen.others], is_last=is_last)
+        case _ if not is_last:
+            await _look_again(services, envelope, counts=True)
+        case _:
+            await _try_anew(services, envelope, tries)
 
 
 async def _abandon(services: Services, envelope: StoredEnvelope) -> StoredEnvelope:
-    """A dispatch whose process died is unknown, as one whose answer was lost."""
     async with services.database.transaction(envelope.tenant_id) as tx:
-        locked = await lock_envelope(tx, envelope.tenant_id, envelope.id)
-        if (
-            locked.dispatch_state != DispatchState.CREATING
-            or locked.dispatch_epoch != envelope.dispatch_epoch
-        ):
-            return locked
-        await change_envelope(
-            tx, envelope.tenant_id, envelope.id, {"dispatch_state": DispatchState.UNKNOWN, "lookups": 0}
+        epoch = envelope.dispatch_epoch
+        abandoned = await tx.driver.fetchval(
+            "SELECT abandon_dispatch($1, $2, $3)", envelope.tenant_id, envelope.id, epoch
         )
-        facts: dict[str, Json] = {"attempt": locked.dispatch_epoch, "code": "dispatch_abandoned"}
-        event = envelope_event(services, LedgerType.DISPATCH_UNKNOWN, locked, SYSTEM, _SOURCE, facts=facts)
+        if not abandoned:
+            return envelope
+        facts: dict[str, Json] = {"attempt": epoch, "code": "dispatch_abandoned"}
+        event = envelope_event(services, LedgerType.DISPATCH_UNKNOWN, envelope, SYSTEM, _SOURCE, facts=facts)
         await services.recorder.record(tx, [event])
         await tx.commit()
-    return msgspec.structs.replace(locked, dispatch_state=DispatchState.UNKNOWN, lookups=0)
-
-
-async def _find(services: Services, envelope: StoredEnvelope) -> tuple[EnvelopeReport, ...] | None:
-    """Everything at the provider under any of this envelope's references; None when it could not be asked."""
-    if envelope.connection_id is None:
-        return ()
-    opened = await open_connection(services, envelope.tenant_id, envelope.connection_id)
-    adapter, connection = opened.adapter, opened.connection
-    since = envelope.created_at - timedelta(hours=1)
-    found: dict[str, EnvelopeReport] = {}
-    for epoch in range(1, envelope.dispatch_epoch + 1):
-        reference = client_reference(envelope, epoch)
-        outcome = await services.executor.run(
-            adapter,
-            connection,
-            "find_envelopes",
-            lambda exchange, reference=reference: adapter.find_envelopes(  # type: ignore[misc]  # the default binds
-                exchange, connection, reference, since
-            ),
-            blobs=TenantBlobs(services.blobs, envelope.tenant_id),
-        )
-        if not isinstance(outcome, Done):
-            return None
-        found |= {report.provider_ref: report for report in outcome.value}
-    return tuple(found.values())
+    return await load_envelope(services.database, envelope.tenant_id, envelope.id)
 
 
 async def _adopt(
-    services: Services, envelope: StoredEnvelope, report: EnvelopeReport, drafts: list[EnvelopeReport]
+    services: Services, envelope: StoredEnvelope, report: EnvelopeReport, others: Sequence[EnvelopeReport]
 ) -> None:
-    for draft in drafts:
-        await _discard(services, envelope, draft.provider_ref)
     async with services.database.transaction(envelope.tenant_id) as tx:
         locked = await lock_envelope(tx, envelope.tenant_id, envelope.id)
         if locked.dispatch_state != DispatchState.UNKNOWN:
             return
-        await _settle(services, tx, locked, report)
-        await tx.commit()
-
-
-async def _settle(
-    services: Services, tx: Transaction, locked: StoredEnvelope, report: EnvelopeReport
-) -> None:
-    await change_envelope(
-        tx,
-        locked.tenant_id,
-        locked.id,
-        {
-            "dispatch_state": DispatchState.SETTLED,
+        await tx.driver.execute(
+            "SELECT adopt_provider_ref($1, $2, $3)", locked.tenant_id, locked.id, report.provider_ref
+        )
+        facts: dict[str, Json] = {
             "provider_ref": report.provider_ref,
-            "next_lookup_at": None,
-            "last_error": None,
-        },
-    )
-    facts: dict[str, Json] = {
-        "provider_ref": report.provider_ref,
-        "by": "look-up",
-        "attempt": locked.dispatch_epoch,
-    }
-    event = envelope_event(services, LedgerType.DISPATCH_RECONCILED, locked, SYSTEM, _SOURCE, facts=facts)
-    await apply_report(services, tx, locked, report, SYSTEM, _SOURCE, extra=[event])
-
-
-async def _send_draft(services: Services, envelope: StoredEnvelope, drafts: list[EnvelopeReport]) -> None:
-    keep, *others = drafts
+            "by": "look-up",
+            "attempt": locked.dispatch_epoch,
+        }
+        event = envelope_event(services, LedgerType.DISPATCH_RECONCILED, locked, SYSTEM, _SOURCE, facts=facts)
+        await apply_report(services, tx, locked, report, SYSTEM, _SOURCE, extra=[event])
+        await tx.commit()
     for other in others:
-        await _discard(services, envelope, other.provider_ref)
-    pinned = msgspec.structs.replace(envelope, provider_ref=keep.provider_ref)
+        await clear_away(services, envelope, other.provider_ref)
+
+
+async def _send_draft(
+    services: Services,
+    envelope: StoredEnvelope,
+    tries: Sequence[Attempt],
+    draft: EnvelopeReport,
+    others: Sequence[EnvelopeReport],
+    *,
+    is_last: bool,
+) -> None:
+    chosen = await services.database.fetchval(
+        "SELECT choose_draft($1, $2, $3)", envelope.tenant_id, envelope.id, draft.provider_ref
+    )
+    if chosen is None:
+        return  # settled meanwhile
+    for other in others:
+        if other.provider_ref != chosen:
+            await clear_away(services, envelope, other.provider_ref)
     outcome = await call_provider(
         services,
-        pinned,
+        msgspec.structs.replace(envelope, provider_ref=chosen, connection_version=None),
         "send_draft",
         lambda adapter, exchange, connection, ref: adapter.send_draft(exchange, connection, ref),
     )
     if isinstance(outcome, Done):
-        await _adopt(services, envelope, outcome.value, [])
+        await _adopt(services, envelope, outcome.value, ())
         return
-    if isinstance(outcome, Rejected) and outcome.code == "draft_incomplete":
-        # Interrupted between its steps, it can never be sent: out of the way, so that a look-up finds nothing.
-        await _discard(services, envelope, keep.provider_ref)
-    await _look_again(services, envelope, empty=False)
-
-
-async def _discard(services: Services, envelope: StoredEnvelope, provider_ref: str) -> None:
-    """Best effort: a draft that stays behind was never seen by anybody, and the next look-up tries again."""
-    orphan = msgspec.structs.replace(envelope, provider_ref=provider_ref)
-    await call_provider(
-        services,
-        orphan,
-        "discard_draft",
-        lambda adapter, exchange, connection, ref: adapter.discard_draft(exchange, connection, ref),
+    if not isinstance(outcome, Rejected) or outcome.code == "state_conflict":
+        # Nobody knows, or it has moved on: the next look-up tells.
+        await _look_again(services, envelope, counts=False)
+        return
+    named = epoch_of_reference(draft.reference) or envelope.dispatch_epoch
+    epoch = next((one.epoch for one in tries if one.provider_ref == chosen), named)
+    await services.database.execute(
+        "SELECT forget_draft($1, $2, $3, $4)", envelope.tenant_id, envelope.id, epoch, chosen
     )
+    await discard_orphan(services, envelope, epoch, chosen)
+    if is_last or outcome.code != "draft_incomplete":
+        await _give_up(services, envelope, f"The provider refuses to send the draft: {outcome.detail}")
+        return
+    # Interrupted between its steps, it can never be sent. With it gone the next look-ups find nothing.
+    await _look_again(services, envelope, counts=True)
 
 
-async def _look_again(services: Services, envelope: StoredEnvelope, *, empty: bool) -> None:
+async def _look_again(services: Services, envelope: StoredEnvelope, *, counts: bool) -> None:
     delays = services.settings.dispatch.look_up_delays_s
-    lookups = envelope.lookups + 1 if empty else envelope.lookups
-    delay = delays[min(lookups, len(delays) - 1)]
+    lookups = envelope.lookups + 1 if counts else envelope.lookups
     await services.database.execute(
         "SELECT postpone_lookup($1, $2, $3, $4, $5)",
         envelope.tenant_id,
         envelope.id,
         envelope.dispatch_epoch,
         lookups,
-        delay,
+        delays[min(lookups, len(delays) - 1)],
     )
 
 
-async def _try_anew(services: Services, envelope: StoredEnvelope) -> None:
+async def _try_anew(services: Services, envelope: StoredEnvelope, tries: Sequence[Attempt]) -> None:
     """The quiet period is over and nothing surfaced: a draft first, so that a late twin is never mailed."""
-    if envelope.dispatch_epoch >= MAX_ATTEMPTS:
-        await _give_up(services, envelope)
+    if sum(one.reached_provider for one in tries) >= MAX_ATTEMPTS:
+        await _give_up(services, envelope, f"No answer from the provider in {MAX_ATTEMPTS} tries.")
         return
-    route = await _same_route(services, envelope)
+    try:
+        route = await _same_route(services, envelope)
+    except CountersignError as error:
+        await _give_up(services, envelope, f"The envelope cannot be sent any more: {error.detail}")
+        return
+    caller = _caller(envelope)
     async with services.database.transaction(envelope.tenant_id) as tx:
         locked = await lock_envelope(tx, envelope.tenant_id, envelope.id)
         if locked.dispatch_state != DispatchState.UNKNOWN or locked.version != envelope.version:
             return
-        plan, event = await pin_route(services, tx, _caller(envelope), locked, route, SendMode.DRAFT)
+        plan, event = await pin_route(services, tx, caller, locked, route, SendMode.DRAFT)
         await services.recorder.record(tx, [event])
         await tx.commit()
-    await _create_draft_then_send(services, plan)
-
-
-async def _create_draft_then_send(services: Services, plan: Plan) -> None:
-    caller = _caller(plan.envelope)
     settled = await carry_out(services, caller, plan)
-    if settled.problem is not None or settled.status is not EnvelopeStatus.PROCESSING:
-        return
-    envelope = await load_envelope(services.database, plan.envelope.tenant_id, plan.envelope.id)
-    if envelope.dispatch_state != DispatchState.SETTLED or envelope.provider_ref is None:
-        return
-    # From here the draft exists: the same look-up that found nothing decides which one is sent.
-    async with services.database.transaction(envelope.tenant_id) as tx:
-        await lock_envelope(tx, envelope.tenant_id, envelope.id)
-        await change_envelope(
-            tx,
-            envelope.tenant_id,
-            envelope.id,
-            {"dispatch_state": DispatchState.UNKNOWN, "lookups": 0, "next_lookup_at": services.clock.now()},
-        )
-        await tx.commit()
-    await reconcile_envelope(services, envelope.tenant_id, envelope.id)
+    after = await load_envelope(services.database, envelope.tenant_id, envelope.id)
+    if settled.changed and after.provider_ref is not None:
+        # The draft exists: the same look-up that found nothing before decides now which one is sent.
+        await reconcile_envelope(services, envelope.tenant_id, envelope.id)
 
 
-async def _give_up(services: Services, envelope: StoredEnvelope) -> None:
+async def _give_up(services: Services, envelope: StoredEnvelope, reason: str) -> None:
     async with services.database.transaction(envelope.tenant_id) as tx:
         locked = await lock_envelope(tx, envelope.tenant_id, envelope.id)
         if locked.dispatch_state != DispatchState.UNKNOWN:
@@ -245,10 +217,7 @@ async def _give_up(services: Services, envelope: StoredEnvelope) -> None:
             {"dispatch_state": DispatchState.SETTLED, "next_lookup_at": None},
         )
         report = EnvelopeReport(
-            provider_ref="",
-            status=EnvelopeStatus.FAILED,
-            provider_status="",
-            reason=f"No answer from the provider in {MAX_ATTEMPTS} tries.",
+            provider_ref="", status=EnvelopeStatus.FAILED, provider_status="", reason=reason
         )
         await apply_report(services, tx, locked, report, SYSTEM, _SOURCE)
         await tx.commit()

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from gateway.claims import Claim, advance_claim
-from gateway.envelopes.dispatch import Plan, choose_route, pin_route
+from gateway.envelopes.dispatch import Plan, pin_route
+from gateway.envelopes.route import choose_route
 from gateway.envelopes.store import load_envelope, lock_envelope
 from gateway.services import Caller, Services
 from normalizer.errors import Conflict

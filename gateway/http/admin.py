@@ -9,9 +9,9 @@ from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.kit.port import CredentialField
+from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
 from gateway.routing.policy import Condition, Policy
-from gateway.services import Caller, Services
 from gateway.tenants import connections, issue_keys, routing, switch, tenants, users
 from gateway.tenants.scopes import Scope
 from ledger.chain import Verdict
@@ -103,7 +103,7 @@ class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/tenants", status_code=201, **ADMIN)
 async def create_tenant(
-    services: Services, caller: Caller, data: JSONBody[tenants.TenantInput]
+    services: TheServices, caller: TheCaller, data: JSONBody[tenants.TenantInput]
 ) -> TenantView:
     """Make a tenant."""
     return _tenant(await tenants.create_tenant(services, caller, data))
@@ -111,7 +111,7 @@ async def create_tenant(
 
 @get("/tenants", **ADMIN)
 async def list_tenants(
-    services: Services, after: FromQuery[str] = "", limit: FromQuery[int] = 100
+    services: TheServices, after: FromQuery[str] = "", limit: FromQuery[int] = 100
 ) -> list[TenantView]:
     """Tenants in the order of their making; `after` is the last id of the page before."""
     found = await tenants.list_tenants(
@@ -121,14 +121,14 @@ async def list_tenants(
 
 
 @get("/tenants/{tenant_id:str}", **ADMIN)
-async def read_tenant(services: Services, tenant_id: FromPath[str]) -> TenantView:
+async def read_tenant(services: TheServices, tenant_id: FromPath[str]) -> TenantView:
     """One tenant."""
     return _tenant(await tenants.read_tenant(services, _own(tenant_id)))
 
 
 @patch("/tenants/{tenant_id:str}", **ADMIN)
 async def change_tenant(
-    services: Services, caller: Caller, tenant_id: FromPath[str], data: JSONBody[tenants.TenantChange]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[tenants.TenantChange]
 ) -> TenantView:
     """Rename, deactivate, or demand idempotency keys."""
     return _tenant(await tenants.change_tenant(services, caller, _own(tenant_id), data))
@@ -136,7 +136,7 @@ async def change_tenant(
 
 @post("/tenants/{tenant_id:str}/users", status_code=201, **ADMIN)
 async def create_user(
-    services: Services, caller: Caller, tenant_id: FromPath[str], data: JSONBody[users.UserInput]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[users.UserInput]
 ) -> UserView:
     """Make a tenant's user. An external_id is never used again."""
     return _user(await users.create_user(services, caller, _own(tenant_id), data))
@@ -144,7 +144,7 @@ async def create_user(
 
 @get("/tenants/{tenant_id:str}/users", **ADMIN)
 async def list_users(
-    services: Services, tenant_id: FromPath[str], after: FromQuery[str] = "", limit: FromQuery[int] = 100
+    services: TheServices, tenant_id: FromPath[str], after: FromQuery[str] = "", limit: FromQuery[int] = 100
 ) -> list[UserView]:
     """A tenant's users, deactivated ones too."""
     found = await users.list_users(
@@ -155,8 +155,8 @@ async def list_users(
 
 @patch("/tenants/{tenant_id:str}/users/{user_id:str}", **ADMIN)
 async def change_user(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     tenant_id: FromPath[str],
     user_id: FromPath[str],
     data: JSONBody[users.UserChange],
@@ -169,7 +169,7 @@ async def change_user(
 
 @post("/tenants/{tenant_id:str}/keys", status_code=201, **ADMIN)
 async def create_key(
-    services: Services, caller: Caller, tenant_id: FromPath[str], data: JSONBody[issue_keys.KeyInput]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[issue_keys.KeyInput]
 ) -> KeyView:
     """Issue a key; `system` as the tenant makes an administrator's. The secret is shown this once."""
     issued = await issue_keys.issue_key(services, caller, _own_or_system(tenant_id), data)
@@ -177,21 +177,21 @@ async def create_key(
 
 
 @get("/tenants/{tenant_id:str}/keys", **ADMIN)
-async def list_keys(services: Services, tenant_id: FromPath[str]) -> list[KeyView]:
+async def list_keys(services: TheServices, tenant_id: FromPath[str]) -> list[KeyView]:
     """A tenant's keys without their secrets."""
     return [_key(one) for one in await issue_keys.list_keys(services, _own_or_system(tenant_id))]
 
 
 @delete("/tenants/{tenant_id:str}/keys/{key_id:str}", **ADMIN)
 async def revoke_key(
-    services: Services, caller: Caller, tenant_id: FromPath[str], key_id: FromPath[str]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], key_id: FromPath[str]
 ) -> None:
     """Revoke a key; it stops within three seconds."""
     await issue_keys.revoke_key(services, caller, _own_or_system(tenant_id), read_id(Kind.API_KEY, key_id))
 
 
 @get("/providers", **ADMIN)
-async def list_providers(services: Services) -> list[ProviderView]:
+async def list_providers(services: TheServices) -> list[ProviderView]:
     """The providers that can be connected, what their credentials are and what they can do."""
     return [
         ProviderView(
@@ -206,8 +206,8 @@ async def list_providers(services: Services) -> list[ProviderView]:
 
 @post("/tenants/{tenant_id:str}/connections", status_code=201, **ADMIN)
 async def create_connection(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     tenant_id: FromPath[str],
     data: JSONBody[connections.ConnectionInput],
 ) -> ConnectionView:
@@ -216,15 +216,15 @@ async def create_connection(
 
 
 @get("/tenants/{tenant_id:str}/connections", **ADMIN)
-async def list_connections(services: Services, tenant_id: FromPath[str]) -> list[ConnectionView]:
+async def list_connections(services: TheServices, tenant_id: FromPath[str]) -> list[ConnectionView]:
     """A tenant's connections, without their secrets."""
     return [_connection(one) for one in await connections.list_connections(services, _own(tenant_id))]
 
 
 @patch("/tenants/{tenant_id:str}/connections/{connection_id:str}", **ADMIN)
 async def change_connection(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     tenant_id: FromPath[str],
     connection_id: FromPath[str],
     data: JSONBody[connections.ConnectionChange],
@@ -236,7 +236,7 @@ async def change_connection(
 
 @post("/tenants/{tenant_id:str}/connections/{connection_id:str}/check", status_code=200, **ADMIN)
 async def check_connection(
-    services: Services, tenant_id: FromPath[str], connection_id: FromPath[str]
+    services: TheServices, tenant_id: FromPath[str], connection_id: FromPath[str]
 ) -> connections.ConnectionHealth:
     """Ask the provider whether the credentials work."""
     own = read_id(Kind.CONNECTION, connection_id)
@@ -244,14 +244,14 @@ async def check_connection(
 
 
 @get("/tenants/{tenant_id:str}/routing", **ADMIN)
-async def read_routing(services: Services, tenant_id: FromPath[str]) -> PolicyView:
+async def read_routing(services: TheServices, tenant_id: FromPath[str]) -> PolicyView:
     """A tenant's routing policy."""
     return _policy(await routing.read_policy(services, _own(tenant_id)))
 
 
 @put("/tenants/{tenant_id:str}/routing", **ADMIN)
 async def set_routing(
-    services: Services, caller: Caller, tenant_id: FromPath[str], data: JSONBody[routing.PolicyInput]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[routing.PolicyInput]
 ) -> PolicyView:
     """Set the routing policy; `version` is the one that was read."""
     return _policy(await routing.set_policy(services, caller, _own(tenant_id), data))
@@ -259,21 +259,21 @@ async def set_routing(
 
 @post("/tenants/{tenant_id:str}/provider-switches", status_code=201, **ADMIN)
 async def switch_provider(
-    services: Services, caller: Caller, tenant_id: FromPath[str], data: JSONBody[switch.SwitchInput]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[switch.SwitchInput]
 ) -> SwitchView:
     """Send new envelopes through another connection; envelopes in flight stay where they are."""
     return _switch(await switch.switch_provider(services, caller, _own(tenant_id), data))
 
 
 @get("/tenants/{tenant_id:str}/provider-switches", **ADMIN)
-async def list_switches(services: Services, tenant_id: FromPath[str]) -> list[SwitchView]:
+async def list_switches(services: TheServices, tenant_id: FromPath[str]) -> list[SwitchView]:
     """A tenant's switches, the newest first."""
     return [_switch(one) for one in await switch.list_switches(services, _own(tenant_id))]
 
 
 @post("/tenants/{tenant_id:str}/provider-switches/{switch_id:str}/revert", status_code=201, **ADMIN)
 async def revert_switch(
-    services: Services, caller: Caller, tenant_id: FromPath[str], switch_id: FromPath[str]
+    services: TheServices, caller: TheCaller, tenant_id: FromPath[str], switch_id: FromPath[str]
 ) -> SwitchView:
     """Put the policy from before a switch back."""
     own = read_id(Kind.SWITCH, switch_id)
@@ -281,7 +281,7 @@ async def revert_switch(
 
 
 @get("/tenants/{tenant_id:str}/audit/verify", **ADMIN)
-async def verify_tenant(services: Services, tenant_id: FromPath[str]) -> Verdict:
+async def verify_tenant(services: TheServices, tenant_id: FromPath[str]) -> Verdict:
     """Whether all of a tenant's chains are whole."""
     return await check_tenant(services.hub, _own(tenant_id))
 

@@ -20,8 +20,8 @@ from gateway.envelopes.view import (
     view_field,
     view_recipient,
 )
+from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
-from gateway.services import Caller, Services
 from gateway.tenants.scopes import Scope
 from normalizer.ids import Kind, read_id
 
@@ -35,7 +35,7 @@ class AttachInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @patch("/envelopes/{envelope_id:str}", **EDIT)
 async def change(
-    services: Services, caller: Caller, envelope_id: FromPath[str], data: JSONBody[EnvelopeChange]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[EnvelopeChange]
 ) -> EnvelopeView:
     """Change a draft's own attributes; what is left out stays."""
     own = read_id(Kind.ENVELOPE, envelope_id)
@@ -45,7 +45,7 @@ async def change(
 
 @post("/envelopes/{envelope_id:str}/documents", status_code=201, **EDIT)
 async def attach_document(
-    services: Services, caller: Caller, envelope_id: FromPath[str], data: JSONBody[AttachInput]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[AttachInput]
 ) -> EnvelopeView:
     """Put an uploaded document at the end of a draft's documents."""
     own = read_id(Kind.ENVELOPE, envelope_id)
@@ -55,7 +55,7 @@ async def attach_document(
 
 @delete("/envelopes/{envelope_id:str}/documents/{document_id:str}", **EDIT)
 async def detach_document(
-    services: Services, caller: Caller, envelope_id: FromPath[str], document_id: FromPath[str]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], document_id: FromPath[str]
 ) -> None:
     """Take a document out of a draft, with the fields on it."""
     await remove_document(
@@ -65,7 +65,7 @@ async def detach_document(
 
 @post("/envelopes/{envelope_id:str}/recipients", status_code=201, **EDIT)
 async def create_recipient(
-    services: Services, caller: Caller, envelope_id: FromPath[str], data: JSONBody[RecipientInput]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[RecipientInput]
 ) -> RecipientView:
     """Add a recipient to a draft."""
     return view_recipient(await add_recipient(services, caller, read_id(Kind.ENVELOPE, envelope_id), data))
@@ -73,8 +73,8 @@ async def create_recipient(
 
 @put("/envelopes/{envelope_id:str}/recipients/{recipient_id:str}", **EDIT)
 async def put_recipient(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     recipient_id: FromPath[str],
     data: JSONBody[RecipientInput],
@@ -87,7 +87,7 @@ async def put_recipient(
 
 @delete("/envelopes/{envelope_id:str}/recipients/{recipient_id:str}", **EDIT)
 async def delete_recipient(
-    services: Services, caller: Caller, envelope_id: FromPath[str], recipient_id: FromPath[str]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], recipient_id: FromPath[str]
 ) -> None:
     """Remove a recipient from a draft, with their fields."""
     await remove_recipient(
@@ -97,7 +97,7 @@ async def delete_recipient(
 
 @post("/envelopes/{envelope_id:str}/fields", status_code=201, **EDIT)
 async def create_field(
-    services: Services, caller: Caller, envelope_id: FromPath[str], data: JSONBody[PlacedFieldInput]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[PlacedFieldInput]
 ) -> FieldView:
     """Place a field on a draft's document."""
     return view_field(await add_field(services, caller, read_id(Kind.ENVELOPE, envelope_id), data))
@@ -105,8 +105,8 @@ async def create_field(
 
 @put("/envelopes/{envelope_id:str}/fields/{field_id:str}", **EDIT)
 async def put_field(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     field_id: FromPath[str],
     data: JSONBody[PlacedFieldInput],
@@ -121,7 +121,7 @@ async def put_field(
 
 @delete("/envelopes/{envelope_id:str}/fields/{field_id:str}", **EDIT)
 async def delete_field(
-    services: Services, caller: Caller, envelope_id: FromPath[str], field_id: FromPath[str]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], field_id: FromPath[str]
 ) -> None:
     """Remove a field from a draft."""
     await remove_field(services, caller, read_id(Kind.ENVELOPE, envelope_id), read_id(Kind.FIELD, field_id))

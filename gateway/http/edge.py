@@ -16,7 +16,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, Message, Receive, Send
+from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from config.logging import request_id
@@ -52,6 +52,8 @@ class Edge(ASGIMiddleware):
         }
         row = await self._keys.authenticate(_bearer(headers.get("authorization", "")))
         allowance = await self._limiter.take(str(row.id), row.rate_per_minute)
+        state: dict[str, Any] = scope["state"]
+        state["allowance"] = allowance  # the outermost layer tells it with every answer, refusals too
         if not allowance.allowed:
             raise TooMany(
                 f"This key may make {allowance.limit_per_minute} calls a minute.",
@@ -59,16 +61,9 @@ class Edge(ASGIMiddleware):
             )
         if wanted not in row.scopes:
             raise NotAllowed(f"This key does not have the scope {wanted}.", remedy="Use a key that has it.")
-        state: dict[str, Any] = scope["state"]
         state["key_row"] = row
         state["caller"] = self._caller(scope, headers, row)
-
-        async def send_with_limits(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *allowance.headers()]
-            await send(message)
-
-        await next_app(scope, receive, send_with_limits)
+        await next_app(scope, receive, send)
 
     def _caller(self, scope: AsgiScope, headers: dict[str, str], row: KeyRow) -> Caller:
         key_id = print_id(Kind.API_KEY, row.id)

@@ -17,7 +17,7 @@ from gateway.envelopes.create import create_envelope
 from gateway.envelopes.dispatch import Plan, carry_out
 from gateway.envelopes.download import Download, download_part
 from gateway.envelopes.draft import EnvelopeInput
-from gateway.envelopes.model import StoredEnvelope
+from gateway.envelopes.model import DispatchState, StoredEnvelope
 from gateway.envelopes.provider_history import read_provider_history
 from gateway.envelopes.resend import resend_envelope
 from gateway.envelopes.search import EnvelopeFilter, list_envelopes
@@ -27,6 +27,7 @@ from gateway.envelopes.store import load_envelope
 from gateway.envelopes.view import EnvelopeLineView, EnvelopeView, view_envelope, view_line
 from gateway.envelopes.void import void_envelope
 from gateway.http.background import finish_within
+from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
 from gateway.http.problems import BadRequest, problem_response
 from gateway.services import Caller, Services
@@ -77,8 +78,8 @@ class ProviderHistory(msgspec.Struct, frozen=True):
 @post("/envelopes", opt=WRITE, status_code=201, responses=problems(409, 413, 422, 502, 503, 504))
 async def create(
     request: Request[Any, Any, Any],
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     data: JSONBody[EnvelopeInput],
     wait: FromQuery[float | None] = None,
 ) -> Response[EnvelopeView]:
@@ -87,7 +88,7 @@ async def create(
     """
     claim: Claim | None = request.scope["state"].get("claim")
     if claim is not None and claim.resource_id is not None:
-        return await _resume(request, services, caller, claim.resource_id, send=data.send, wait=wait)
+        return await _resume(request, services, caller, claim.resource_id, 201, send=data.send, wait=wait)
     created = await create_envelope(services, caller, data, claim)
     envelope = created.envelope
     if created.plan is None:
@@ -97,8 +98,8 @@ async def create(
 
 @get("/envelopes", opt=READ, responses=problems())
 async def find(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     sender_id: FromQuery[str] = "",
     status: FromQuery[EnvelopeStatus | None] = None,
     provider: FromQuery[str] = "",
@@ -122,7 +123,7 @@ async def find(
 
 
 @get("/envelopes/{envelope_id:str}", opt=READ, responses=problems(404))
-async def read(services: Services, caller: Caller, envelope_id: FromPath[str]) -> EnvelopeView:
+async def read(services: TheServices, caller: TheCaller, envelope_id: FromPath[str]) -> EnvelopeView:
     """One envelope with its recipients, documents and fields."""
     return view_envelope(await _load(services, caller, read_id(Kind.ENVELOPE, envelope_id)))
 
@@ -135,8 +136,8 @@ async def read(services: Services, caller: Caller, envelope_id: FromPath[str]) -
 )
 async def send(
     request: Request[Any, Any, Any],
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     wait: FromQuery[float | None] = None,
 ) -> Response[EnvelopeView]:
@@ -144,7 +145,7 @@ async def send(
     own = read_id(Kind.ENVELOPE, envelope_id)
     claim: Claim | None = request.scope["state"].get("claim")
     if claim is not None and claim.resource_id is not None:
-        return await _resume(request, services, caller, own, send=True, wait=wait)
+        return await _resume(request, services, caller, own, 200, send=True, wait=wait)
     plan = await plan_send(services, caller, own, claim)
     return await _dispatch(request, services, caller, plan, 200, wait)
 
@@ -157,8 +158,8 @@ async def send(
 )
 async def void(
     request: Request[Any, Any, Any],
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     data: JSONBody[VoidInput],
 ) -> EnvelopeView:
@@ -182,7 +183,7 @@ async def void(
     responses=problems(404, 409, 422, 502, 503),
 )
 async def resend(
-    services: Services, caller: Caller, envelope_id: FromPath[str], data: JSONBody[ResendInput]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[ResendInput]
 ) -> EnvelopeView:
     """Ask outstanding recipients again."""
     own = read_id(Kind.ENVELOPE, envelope_id)
@@ -198,8 +199,8 @@ async def resend(
     responses=problems(404, 409, 422, 502, 503),
 )
 async def correct(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     recipient_id: FromPath[str],
     data: JSONBody[CorrectionInput],
@@ -217,8 +218,8 @@ async def correct(
     responses=problems(404, 409, 422, 502, 503),
 )
 async def signing_url(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     recipient_id: FromPath[str],
     data: JSONBody[SigningUrlInput],
@@ -235,13 +236,15 @@ async def signing_url(
 
 
 @get("/envelopes/{envelope_id:str}/combined", opt=READ, responses=problems(404, 409, 502, 503))
-async def download_combined(services: Services, caller: Caller, envelope_id: FromPath[str]) -> Stream:
+async def download_combined(services: TheServices, caller: TheCaller, envelope_id: FromPath[str]) -> Stream:
     """All documents as one PDF, signed as far as they are."""
     return stream(await download_part(services, caller, read_id(Kind.ENVELOPE, envelope_id), Part.COMBINED))
 
 
 @get("/envelopes/{envelope_id:str}/certificate", opt=READ, responses=problems(404, 409, 502, 503))
-async def download_certificate(services: Services, caller: Caller, envelope_id: FromPath[str]) -> Stream:
+async def download_certificate(
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str]
+) -> Stream:
     """The provider's certificate of completion or audit report, as PDF."""
     return stream(
         await download_part(services, caller, read_id(Kind.ENVELOPE, envelope_id), Part.CERTIFICATE)
@@ -250,7 +253,7 @@ async def download_certificate(services: Services, caller: Caller, envelope_id: 
 
 @get("/envelopes/{envelope_id:str}/documents/{number:int}", opt=READ, responses=problems(404, 409, 502, 503))
 async def download_single(
-    services: Services, caller: Caller, envelope_id: FromPath[str], number: FromPath[int]
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str], number: FromPath[int]
 ) -> Stream:
     """One document by its 1-based number in the envelope."""
     own = read_id(Kind.ENVELOPE, envelope_id)
@@ -258,7 +261,9 @@ async def download_single(
 
 
 @get("/envelopes/{envelope_id:str}/provider-history", opt=READ, responses=problems(404, 409, 502, 503))
-async def provider_history(services: Services, caller: Caller, envelope_id: FromPath[str]) -> ProviderHistory:
+async def provider_history(
+    services: TheServices, caller: TheCaller, envelope_id: FromPath[str]
+) -> ProviderHistory:
     """The provider's own record of the envelope."""
     own = read_id(Kind.ENVELOPE, envelope_id)
     return ProviderHistory(await read_provider_history(services, caller, own))
@@ -300,7 +305,7 @@ async def _dispatch(
         return _failed(problem, plan.envelope)
     envelope = await _load(services, caller, plan.envelope.id)
     # PROCESSING may also be a provider that prepares documents first: the caller hears more by webhook.
-    is_open = settled is None or envelope.dispatch_state != "settled"
+    is_open = settled is None or envelope.dispatch_state != DispatchState.SETTLED
     return _answer(envelope, 202 if is_open else done_status)
 
 
@@ -309,6 +314,7 @@ async def _resume(
     services: Services,
     caller: Caller,
     envelope_id: UUID,
+    done_status: int,
     *,
     send: bool,
     wait: float | None,
@@ -317,8 +323,9 @@ async def _resume(
     envelope = await _load(services, caller, envelope_id)
     if send and envelope.status is EnvelopeStatus.DRAFT:
         plan = await plan_send(services, caller, envelope_id)
-        return await _dispatch(request, services, caller, plan, 201, wait)
-    return _answer(envelope, 202 if envelope.dispatch_state in {"creating", "unknown"} else 201)
+        return await _dispatch(request, services, caller, plan, done_status, wait)
+    is_open = envelope.dispatch_state in {DispatchState.CREATING, DispatchState.UNKNOWN}
+    return _answer(envelope, 202 if is_open else done_status)
 
 
 def _answer(envelope: StoredEnvelope, status: int) -> Response[EnvelopeView]:

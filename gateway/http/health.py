@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from config.errors import StoreUnavailable
 from config.settings_source import start_nonce
 from gateway import metrics
-from gateway.services import Services
+from gateway.http.dependencies import TheServices
 
 
 @get("/health", opt={"open": True}, include_in_schema=False)
@@ -22,7 +22,7 @@ async def health() -> dict[str, str]:
 
 
 @get("/ready", opt={"open": True}, include_in_schema=False)
-async def ready(services: Services) -> Response[dict[str, Any]]:
+async def ready(services: TheServices) -> Response[dict[str, Any]]:
     """200 when PostgreSQL answers; Redis away is told and is no reason not to serve."""
     checks: dict[str, str] = {}
     try:
@@ -42,7 +42,7 @@ async def ready(services: Services) -> Response[dict[str, Any]]:
 
 
 @get("/metrics", opt={"open": True}, include_in_schema=False)
-async def prometheus(services: Services) -> Response[bytes]:
+async def prometheus(services: TheServices) -> Response[bytes]:
     """Prometheus' text format; figures from SQL are read now."""
     try:
         row = await services.hub.fetchrow(

@@ -57,10 +57,16 @@ class Idempotency(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         key = _read_key(header)
-        limit = scope["route_handler"].opt.get("body_bytes", self._services.settings.http.body_bytes)
+        limit = self._limit(scope)
+        _check_declared(scope, limit)
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as body:
             fingerprint = await _read_body(scope, receive, body, limit)
             await self._within_claim(scope, _Replay(body), send, next_app, caller, key, fingerprint)
+
+    def _limit(self, scope: HTTPScope) -> int:
+        settings = self._services.settings
+        is_file = scope["route_handler"].opt.get("body") == "document"
+        return settings.limit.document_bytes if is_file else settings.http.body_bytes
 
     async def _within_claim(
         self,
@@ -96,11 +102,14 @@ class Idempotency(ASGIMiddleware):
                 await self._replay(caller.tenant_id, row, send)
                 return
         claim = Claim(
-            row["id"],
-            token,
-            row["resource_id"],
-            row["recovery_point"] != "started",
-            row["outcome"] == "resumed",
+            id=row["id"],
+            principal=caller.key_id,
+            route=route,
+            key=key,
+            token=token,
+            resource_id=row["resource_id"],
+            advanced=row["recovery_point"] != "started",
+            resumed=row["outcome"] == "resumed",
         )
         scope["state"]["claim"] = claim
         answer = _Answer(send)
@@ -173,6 +182,13 @@ def _read_key(header: str) -> str:
             remedy="Send 1 to 255 printable characters, for example a random UUID.",
         )
     return key
+
+
+def _check_declared(scope: HTTPScope, limit: int) -> None:
+    """A body that says itself that it is too large is not read."""
+    declared = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise TooLarge(f"This route takes {limit} bytes.")
 
 
 async def _read_body(scope: HTTPScope, receive: Receive, target: IO[bytes], limit: int) -> bytes:

@@ -9,8 +9,9 @@ from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from gateway.envelopes.store import load_envelope
+from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
-from gateway.services import Caller, Services
+from gateway.services import Services
 from gateway.tenants.scopes import Scope
 from ledger.chain import Verdict
 from ledger.check import check_chain, check_tenant
@@ -74,8 +75,8 @@ class AuditTrail(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/envelopes/{envelope_id:str}/events", opt=_OPT, responses=problems(404))
 async def events(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     envelope_id: FromPath[str],
     after: FromQuery[int] = 0,
     limit: Page = 100,
@@ -87,7 +88,7 @@ async def events(
 
 
 @get("/envelopes/{envelope_id:str}/audit-trail", opt=_OPT, responses=problems(404))
-async def audit_trail(services: Services, caller: Caller, envelope_id: FromPath[str]) -> AuditTrail:
+async def audit_trail(services: TheServices, caller: TheCaller, envelope_id: FromPath[str]) -> AuditTrail:
     """The whole audit trail of an envelope, verified now."""
     own = read_id(Kind.ENVELOPE, envelope_id)
     await load_envelope(services.database, caller.tenant_id, own)
@@ -109,7 +110,7 @@ async def audit_trail(services: Services, caller: Caller, envelope_id: FromPath[
 
 
 @get("/envelopes/{envelope_id:str}/audit-trail/verify", opt=_OPT, responses=problems(404))
-async def verify_envelope(services: Services, caller: Caller, envelope_id: FromPath[str]) -> Verdict:
+async def verify_envelope(services: TheServices, caller: TheCaller, envelope_id: FromPath[str]) -> Verdict:
     """Whether the envelope's chain is whole: every hash, every link, no gap."""
     own = read_id(Kind.ENVELOPE, envelope_id)
     await load_envelope(services.database, caller.tenant_id, own)
@@ -118,14 +119,14 @@ async def verify_envelope(services: Services, caller: Caller, envelope_id: FromP
 
 @get("/audit/events", opt=_OPT, responses=problems())
 async def tenant_events(
-    services: Services, caller: Caller, after: FromQuery[int] = 0, limit: Page = 100
+    services: TheServices, caller: TheCaller, after: FromQuery[int] = 0, limit: Page = 100
 ) -> TrailView:
     """The tenant's own chain: keys, connections, endpoints, refusals, uploads."""
     return await _trail(services, caller.tenant_id, f"tenant:{caller.tenant_id}", after, limit)
 
 
 @get("/audit/verify", opt=_OPT, responses=problems())
-async def verify_tenant(services: Services, caller: Caller) -> Verdict:
+async def verify_tenant(services: TheServices, caller: TheCaller) -> Verdict:
     """Whether all chains of the tenant are whole."""
     return await check_tenant(services.database, caller.tenant_id)
 

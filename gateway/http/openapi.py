@@ -1,8 +1,13 @@
 """OpenAPI: the problem answers of every route, and how the document presents itself."""
 
+from dataclasses import dataclass
+
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 
 from gateway.http.problems import MEDIA_TYPE, Problem
+from normalizer.document import DOCX
 
 _MEANING = {
     400: "The request cannot be read.",
@@ -32,3 +37,15 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
         )
         for status in sorted(every)
     }
+
+
+@dataclass
+class UploadOperation(Operation):
+    """An operation whose body is a file: Litestar would document none."""
+
+    def __post_init__(self) -> None:
+        file = OpenAPIMediaType(
+            schema=Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
+        )
+        types = ("application/pdf", "image/png", "image/jpeg", DOCX, "application/octet-stream")
+        self.request_body = RequestBody(content=dict.fromkeys(types, file), required=True)

@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.logging import log_wide, within_request
 from gateway import metrics
+from gateway.http.rate_limit import Allowance
 
 _HARMLESS = re.compile(r"[A-Za-z0-9._\-]{8,100}\Z")
 _HEADERS = [
@@ -38,6 +39,9 @@ def outermost(app: ASGIApp) -> ASGIApp:
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
                 extra = [pair for pair in _HEADERS if pair[0] not in present]
+                allowance: Allowance | None = scope.get("state", {}).get("allowance")
+                if allowance is not None:
+                    extra.extend(allowance.headers())
                 message["headers"] = [*message["headers"], *extra, (b"x-request-id", identifier.encode())]
             await send(message)
 

@@ -1,22 +1,32 @@
-"""How a JSON body is read: one decoder, every malformation an answer of its own.
+"""How a body is read: one decoder, every malformation an answer of its own.
 
-Litestar answers 500 to bytes that are no UTF-8 and to very deep nesting, and 400 to another media type; this
-subclass gives 400 and 415 instead.
+Litestar answers 500 to bytes that are no UTF-8, to very deep nesting and to a body that breaks off, and 400 to
+another media type; this subclass gives 400 and 415 instead.
 """
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 
+from gateway.http.problems import BadRequest
 from normalizer.errors import PayloadMalformed
 
 _EXPECTED = "application/json"
 
 
 class JsonRequest(Request[Any, Any, State]):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in super().stream():
+                yield chunk
+        except InternalServerException as error:
+            # Litestar's only reason here, besides a mistake of ours, is a client that hung up.
+            raise BadRequest("The connection ended before the body did.") from error
+
     async def json(self) -> Any:
         media_type = self.headers.get("content-type", _EXPECTED).split(";")[0].strip().lower()
         if media_type != _EXPECTED and not media_type.endswith("+json"):

@@ -8,8 +8,8 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from config.secret import Secret
+from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
-from gateway.services import Caller, Services
 from gateway.tenants.scopes import Scope
 from normalizer.errors import Finding, ValidationFailed
 from normalizer.ids import Kind, print_id, read_id
@@ -132,7 +132,7 @@ class ReplayedView(msgspec.Struct, frozen=True):
 
 
 @post("/webhooks", status_code=201, **WRITE)
-async def create(services: Services, caller: Caller, data: JSONBody[EndpointInput]) -> EndpointView:
+async def create(services: TheServices, caller: TheCaller, data: JSONBody[EndpointInput]) -> EndpointView:
     """Register an endpoint. The secret is shown this once."""
     given = msgspec.structs.asdict(data) | {"secret": Secret(data.secret) if data.secret else None}
     shown = await services.endpoints.create(
@@ -143,7 +143,7 @@ async def create(services: Services, caller: Caller, data: JSONBody[EndpointInpu
 
 @get("/webhooks", **READ)
 async def find(
-    services: Services, caller: Caller, after: FromQuery[str] = "", limit: Limit = 100
+    services: TheServices, caller: TheCaller, after: FromQuery[str] = "", limit: Limit = 100
 ) -> list[EndpointView]:
     """Your endpoints; `after` is the last id of the page before."""
     last = read_id(Kind.ENDPOINT, after) if after else None
@@ -151,14 +151,14 @@ async def find(
 
 
 @get("/webhooks/{endpoint_id:str}", **READ)
-async def read(services: Services, caller: Caller, endpoint_id: FromPath[str]) -> EndpointView:
+async def read(services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]) -> EndpointView:
     """One endpoint."""
     return _view(await services.endpoints.read(caller.tenant_id, read_id(Kind.ENDPOINT, endpoint_id)))
 
 
 @patch("/webhooks/{endpoint_id:str}", **WRITE)
 async def change(
-    services: Services, caller: Caller, endpoint_id: FromPath[str], data: JSONBody[EndpointPatch]
+    services: TheServices, caller: TheCaller, endpoint_id: FromPath[str], data: JSONBody[EndpointPatch]
 ) -> EndpointView:
     """Change an endpoint. Switched off it holds its deliveries; switched on it sends them, in their order."""
     own = read_id(Kind.ENDPOINT, endpoint_id)
@@ -166,7 +166,7 @@ async def change(
 
 
 @delete("/webhooks/{endpoint_id:str}", **WRITE)
-async def remove(services: Services, caller: Caller, endpoint_id: FromPath[str]) -> None:
+async def remove(services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]) -> None:
     """Delete an endpoint; what waits for it is cancelled, what was delivered stays readable."""
     own = read_id(Kind.ENDPOINT, endpoint_id)
     await services.endpoints.delete(caller.tenant_id, own, caller.actor, caller.source)
@@ -174,7 +174,7 @@ async def remove(services: Services, caller: Caller, endpoint_id: FromPath[str])
 
 @post("/webhooks/{endpoint_id:str}/rotate-secret", status_code=200, **WRITE)
 async def rotate(
-    services: Services, caller: Caller, endpoint_id: FromPath[str], data: JSONBody[RotateInput]
+    services: TheServices, caller: TheCaller, endpoint_id: FromPath[str], data: JSONBody[RotateInput]
 ) -> EndpointView:
     """Give the endpoint a new secret; both sign during the overlap."""
     shown = await services.endpoints.rotate_secret(
@@ -190,7 +190,7 @@ async def rotate(
 
 
 @post("/webhooks/{endpoint_id:str}/test", status_code=202, **WRITE)
-async def test(services: Services, caller: Caller, endpoint_id: FromPath[str]) -> TestSentView:
+async def test(services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]) -> TestSentView:
     """Send an endpoint.test event to this endpoint."""
     own = read_id(Kind.ENDPOINT, endpoint_id)
     sent = await services.endpoints.send_test(caller.tenant_id, own, caller.actor, caller.source)
@@ -200,7 +200,9 @@ async def test(services: Services, caller: Caller, endpoint_id: FromPath[str]) -
 
 
 @post("/webhooks/{endpoint_id:str}/replay", status_code=202, **WRITE)
-async def replay_endpoint(services: Services, caller: Caller, endpoint_id: FromPath[str]) -> ReplayedView:
+async def replay_endpoint(
+    services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]
+) -> ReplayedView:
     """Send again everything that this endpoint never got."""
     own = read_id(Kind.ENDPOINT, endpoint_id)
     replayed = await services.replays.replay_exhausted(caller.tenant_id, own, caller.actor, caller.source)
@@ -211,8 +213,8 @@ async def replay_endpoint(services: Services, caller: Caller, endpoint_id: FromP
 
 @get("/deliveries", **READ)
 async def deliveries(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     wanted_state: Annotated[str, QueryParameter(name="state")] = "",  # Litestar keeps the bare word to itself
     endpoint_id: FromQuery[str] = "",
     envelope_id: FromQuery[str] = "",
@@ -233,14 +235,14 @@ async def deliveries(
 
 
 @get("/deliveries/{delivery_id:str}", **READ)
-async def delivery(services: Services, caller: Caller, delivery_id: FromPath[str]) -> DeliveryView:
+async def delivery(services: TheServices, caller: TheCaller, delivery_id: FromPath[str]) -> DeliveryView:
     """One delivery, with the reason in words when it has not arrived."""
     own = read_id(Kind.DELIVERY, delivery_id)
     return _delivery(await read_delivery(services.database, caller.tenant_id, own))
 
 
 @get("/deliveries/{delivery_id:str}/attempts", **READ)
-async def attempts(services: Services, caller: Caller, delivery_id: FromPath[str]) -> list[AttemptView]:
+async def attempts(services: TheServices, caller: TheCaller, delivery_id: FromPath[str]) -> list[AttemptView]:
     """Every request made for a delivery."""
     own = read_id(Kind.DELIVERY, delivery_id)
     return [
@@ -258,7 +260,9 @@ async def attempts(services: Services, caller: Caller, delivery_id: FromPath[str
 
 
 @post("/deliveries/{delivery_id:str}/replay", status_code=202, **WRITE)
-async def replay_delivery(services: Services, caller: Caller, delivery_id: FromPath[str]) -> ReplayedView:
+async def replay_delivery(
+    services: TheServices, caller: TheCaller, delivery_id: FromPath[str]
+) -> ReplayedView:
     """Send a delivery again: the same bytes and id, the current secret."""
     own = read_id(Kind.DELIVERY, delivery_id)
     replayed = await services.replays.replay_delivery(caller.tenant_id, own, caller.actor, caller.source)

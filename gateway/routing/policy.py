@@ -1,6 +1,7 @@
 """A tenant's routing policy: ordered rules (first match), a default, and an ordered fallback.
 
-Pure: facts in, ordered candidates out. Must never look at a provider's name; connections are what is chosen.
+Pure: facts in, ordered candidates out. Connections are what is chosen; a provider's name counts only where the
+installation's default chooses among the connections of a tenant without a rule or a default of its own.
 """
 
 from collections.abc import Sequence
@@ -59,14 +60,19 @@ class EnvelopeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """`because`: "rule <name>", "default", "only connection" or "fallback <n>"."""
+    """`because`: "rule <name>", "default", "only connection", "default provider" or "fallback <n>"."""
 
     connection: ConnectionSummary
     because: str
 
 
-def choose_candidates(routing: Routing, facts: EnvelopeFacts) -> tuple[Candidate, ...]:
-    """The connections to try, best first. Raises ValidationFailed when the tenant has none to choose."""
+def choose_candidates(
+    routing: Routing, facts: EnvelopeFacts, default_provider: str = ""
+) -> tuple[Candidate, ...]:
+    """The connections to try, best first. `default_provider` decides where the tenant itself says nothing.
+
+    Raises ValidationFailed when the tenant has none to choose.
+    """
     by_id = {connection.id: connection for connection in routing.connections if connection.active}
     policy = routing.policy or Policy()
     candidates: list[Candidate] = []
@@ -81,8 +87,12 @@ def choose_candidates(routing: Routing, facts: EnvelopeFacts) -> tuple[Candidate
         add(rule.connection_id, f"rule {rule.name}")
     else:
         add(policy.default_connection_id, "default")
-    if not candidates and policy.default_connection_id is None and len(by_id) == 1:
-        add(next(iter(by_id)), "only connection")
+    if rule is None and policy.default_connection_id is None:
+        if len(by_id) == 1:
+            add(next(iter(by_id)), "only connection")
+        else:
+            preferred = (one for one in by_id.values() if one.provider == default_provider)
+            add(next((one.id for one in preferred), None), "default provider")
     for number, connection_id in enumerate(policy.fallback, start=1):
         add(connection_id, f"fallback {number}")
     if not candidates:

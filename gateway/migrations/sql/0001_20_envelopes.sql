@@ -164,9 +164,12 @@ CREATE TABLE dispatch_attempts (
     outcome varchar(20),
     provider_ref varchar(255),
     detail varchar(1000) NOT NULL DEFAULT '',
+    -- Set when what this try left at the provider does not count: 'left' is to be cleared away, then 'cleared'.
+    orphan varchar(10),
     started_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz,
     PRIMARY KEY (tenant_id, envelope_id, epoch),
     FOREIGN KEY (tenant_id, envelope_id) REFERENCES envelopes (tenant_id, id)
 );
+CREATE INDEX idx_dispatch_orphans ON dispatch_attempts (ended_at) WHERE orphan = 'left';
 SELECT guard_tenant_table('dispatch_attempts', 'SELECT, INSERT, UPDATE');

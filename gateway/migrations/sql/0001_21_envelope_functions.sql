@@ -1,23 +1,35 @@
 -- The hot writes of an envelope as functions: one round trip each, whatever the number of rows.
 -- They run with the caller's rights, so row-level security holds inside them too.
 
--- A whole new envelope from one JSON document; uploads among `attached` are taken into it.
--- Returns the ids of attached documents that were not free (unknown, foreign or in another envelope).
+-- A whole new envelope from one JSON document, in one round trip; uploads among `attached` are taken into it.
+-- `claim` advances the idempotency key that the request holds, `dispatch` pins the first try at a provider.
+-- missing: attached documents that were not free (unknown, foreign or in another envelope). claim_lost: somebody
+-- else has taken the request over. In both cases the caller rolls back.
 CREATE FUNCTION insert_envelope(envelope jsonb, recipients_in jsonb, documents_in jsonb, attached jsonb,
-                                fields_in jsonb) RETURNS uuid[]
+    fields_in jsonb, claim jsonb, dispatch jsonb, OUT missing uuid[], OUT claim_lost boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     tenant uuid := (envelope->>'tenant_id')::uuid;
     own uuid := (envelope->>'id')::uuid;
-    missing uuid[];
 BEGIN
+    claim_lost := claim IS NOT NULL AND NOT advance_idempotency_key(tenant, (claim->>'principal')::uuid,
+        claim->>'route', claim->>'key', (claim->>'token')::uuid, own);
+    IF claim_lost THEN
+        RETURN;
+    END IF;
     INSERT INTO envelopes (tenant_id, id, name, message, status, sender_id, sender_name, sender_email,
         external_reference, document_type, authentication_level, language, template_ref, metadata,
-        reminder_first_hours, reminder_every_hours, expiration_date, expiry_warn_days, created_at, updated_at)
-    SELECT tenant, own, e.name, e.message, e.status, e.sender_id, e.sender_name, e.sender_email,
-        e.external_reference, e.document_type, e.authentication_level, e.language, e.template_ref, e.metadata,
-        e.reminder_first_hours, e.reminder_every_hours, e.expiration_date, e.expiry_warn_days,
-        e.created_at, e.created_at
+        reminder_first_hours, reminder_every_hours, expiration_date, expiry_warn_days, created_at, updated_at,
+        provider, connection_id, connection_version, routing, degraded, dispatch_state, dispatch_epoch,
+        dispatch_deadline)
+    SELECT tenant, own, e.name, e.message, COALESCE(dispatch->>'status', e.status), e.sender_id, e.sender_name,
+        e.sender_email, e.external_reference, e.document_type, e.authentication_level, e.language,
+        e.template_ref, e.metadata, e.reminder_first_hours, e.reminder_every_hours, e.expiration_date,
+        e.expiry_warn_days, e.created_at, e.created_at,
+        dispatch->>'provider', (dispatch->>'connection_id')::uuid, (dispatch->>'connection_version')::int,
+        dispatch->'routing', COALESCE(dispatch->'degraded', '[]'),
+        CASE WHEN dispatch IS NULL THEN 'idle' ELSE 'creating' END, COALESCE((dispatch->>'epoch')::int, 0),
+        clock_timestamp() + make_interval(secs => (dispatch->>'deadline_s')::double precision)
     FROM jsonb_populate_record(NULL::envelopes, envelope) e;
 
     INSERT INTO documents (tenant_id, id, envelope_id, position, name, media_type, size_bytes, sha256, page_count,
@@ -26,23 +38,29 @@ BEGIN
         d.blob_key, d.source_media_type, d.source_sha256
     FROM jsonb_populate_recordset(NULL::documents, documents_in) d;
 
-    WITH taken AS (
-        UPDATE documents SET envelope_id = own, position = (a.value->>'position')::int
-        FROM jsonb_array_elements(attached) a
-        WHERE documents.tenant_id = tenant AND documents.id = (a.value->>'id')::uuid
-          AND documents.envelope_id IS NULL
-        RETURNING documents.id
-    )
-    SELECT array_agg(wanted.id) INTO missing
-    FROM (SELECT (value->>'id')::uuid AS id FROM jsonb_array_elements(attached)) wanted
-    WHERE NOT EXISTS (SELECT 1 FROM taken WHERE taken.id = wanted.id);
-    IF missing IS NOT NULL THEN
-        RETURN missing;
+    IF attached <> '[]' THEN
+        WITH taken AS (
+            UPDATE documents SET envelope_id = own, position = (a.value->>'position')::int
+            FROM jsonb_array_elements(attached) a
+            WHERE documents.tenant_id = tenant AND documents.id = (a.value->>'id')::uuid
+              AND documents.envelope_id IS NULL
+            RETURNING documents.id
+        )
+        SELECT array_agg(wanted.id) INTO missing
+        FROM (SELECT (value->>'id')::uuid AS id FROM jsonb_array_elements(attached)) wanted
+        WHERE NOT EXISTS (SELECT 1 FROM taken WHERE taken.id = wanted.id);
+        IF missing IS NOT NULL THEN
+            RETURN;
+        END IF;
     END IF;
 
     PERFORM insert_recipients(tenant, own, recipients_in);
     PERFORM insert_fields(tenant, own, fields_in);
-    RETURN '{}';
+    IF dispatch IS NOT NULL THEN
+        INSERT INTO dispatch_attempts (tenant_id, envelope_id, epoch, provider, connection_id, mode)
+        VALUES (tenant, own, (dispatch->>'epoch')::int, dispatch->>'provider', (dispatch->>'connection_id')::uuid,
+            dispatch->>'mode');
+    END IF;
 END $$;
 
 CREATE FUNCTION insert_recipients(tenant uuid, own uuid, recipients_in jsonb) RETURNS void
@@ -134,7 +152,8 @@ BEGIN
     VALUES (tenant, own, new_epoch, to_provider, to_connection, dispatch_mode);
 END $$;
 
--- Ends the attempt: only the attempt that is still the current one may change the envelope (fencing).
+-- Ends the attempt: only the attempt that is still the current one may change the envelope (fencing), and only
+-- while nothing has settled it meanwhile. What the attempt left at the provider and does not count is an orphan.
 CREATE FUNCTION end_dispatch(tenant uuid, own uuid, of_epoch integer, outcome_in text, detail_in text,
     new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision)
 RETURNS boolean
@@ -142,11 +161,9 @@ LANGUAGE plpgsql AS $$
 DECLARE changed boolean;
 BEGIN
     PERFORM set_config('app.tenant', tenant::text, true);
-    UPDATE dispatch_attempts SET outcome = outcome_in, detail = left(detail_in, 1000),
-        provider_ref = COALESCE(ref, provider_ref), ended_at = clock_timestamp()
-    WHERE tenant_id = tenant AND envelope_id = own AND epoch = of_epoch;
     UPDATE envelopes SET status = new_status, dispatch_state = new_state,
-        provider_ref = CASE WHEN new_status = 'draft' THEN NULL ELSE COALESCE(ref, provider_ref) END,
+        provider_ref = CASE WHEN new_status IN ('draft', 'failed') THEN NULL
+                            ELSE COALESCE(ref, provider_ref) END,
         provider_status = word, last_error = error_in,
         next_lookup_at = CASE WHEN lookup_in_s IS NULL THEN NULL
                               ELSE clock_timestamp() + make_interval(secs => lookup_in_s) END,
@@ -155,8 +172,69 @@ BEGIN
     WHERE tenant_id = tenant AND id = own AND dispatch_epoch = of_epoch
       AND dispatch_state IN ('creating', 'unknown');
     changed := FOUND;
+    UPDATE dispatch_attempts a SET outcome = outcome_in, detail = left(detail_in, 1000),
+        provider_ref = COALESCE(ref, a.provider_ref), ended_at = clock_timestamp(),
+        orphan = CASE WHEN COALESCE(ref, a.provider_ref) IS DISTINCT FROM
+            (SELECT e.provider_ref FROM envelopes e WHERE e.tenant_id = tenant AND e.id = own)
+            AND COALESCE(ref, a.provider_ref) IS NOT NULL THEN 'left' END
+    WHERE a.tenant_id = tenant AND a.envelope_id = own AND a.epoch = of_epoch;
     RETURN changed;
 END $$;
+
+-- A look-up or a webhook has found the envelope at the provider: this id counts, and what other tries of the
+-- same envelope left behind there does not.
+CREATE FUNCTION adopt_provider_ref(tenant uuid, own uuid, ref text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET dispatch_state = 'settled', provider_ref = ref, next_lookup_at = NULL, last_error = NULL,
+        updated_at = clock_timestamp(), version = version + 1
+    WHERE tenant_id = tenant AND id = own;
+    UPDATE dispatch_attempts SET orphan = 'left'
+    WHERE tenant_id = tenant AND envelope_id = own AND provider_ref <> ref AND orphan IS NULL
+      AND ended_at IS NOT NULL;
+END $$;
+
+-- Chooses the draft that will be sent, before it is sent: two workers cannot choose two. Returns the chosen one.
+CREATE FUNCTION choose_draft(tenant uuid, own uuid, ref text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE chosen text;
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET provider_ref = COALESCE(provider_ref, ref), updated_at = clock_timestamp()
+    WHERE tenant_id = tenant AND id = own AND dispatch_state = 'unknown' RETURNING provider_ref INTO chosen;
+    RETURN chosen;
+END $$;
+
+-- A draft turned out to be unusable: another may be chosen.
+CREATE FUNCTION forget_draft(tenant uuid, own uuid, of_epoch integer, ref text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET provider_ref = NULL, updated_at = clock_timestamp()
+    WHERE tenant_id = tenant AND id = own AND dispatch_state = 'unknown' AND provider_ref = ref;
+    UPDATE dispatch_attempts SET orphan = 'left', provider_ref = ref,
+        ended_at = COALESCE(ended_at, clock_timestamp())
+    WHERE tenant_id = tenant AND envelope_id = own AND epoch = of_epoch;
+END $$;
+
+GRANT EXECUTE ON FUNCTION adopt_provider_ref, choose_draft, forget_draft TO countersign_app, countersign_hub;
+
+-- What ended tries left at providers, over all tenants (hub role). Each is taken for `lease_s`.
+CREATE FUNCTION claim_orphans(at_most integer, lease_s double precision)
+RETURNS TABLE (tenant_id uuid, envelope_id uuid, epoch integer, connection_id uuid, provider_ref text)
+LANGUAGE sql AS $$
+    UPDATE dispatch_attempts a SET ended_at = clock_timestamp() + make_interval(secs => lease_s)
+    FROM (
+        SELECT o.tenant_id, o.envelope_id, o.epoch FROM dispatch_attempts o
+        WHERE o.orphan = 'left' AND o.ended_at <= clock_timestamp()
+        ORDER BY o.ended_at LIMIT at_most FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE a.tenant_id = due.tenant_id AND a.envelope_id = due.envelope_id AND a.epoch = due.epoch
+    RETURNING a.tenant_id, a.envelope_id, a.epoch, a.connection_id, a.provider_ref::text;
+$$;
+REVOKE ALL ON FUNCTION claim_orphans FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_orphans TO countersign_hub;
 
 GRANT EXECUTE ON FUNCTION load_envelope, load_routing, begin_dispatch, end_dispatch
     TO countersign_app, countersign_hub;
@@ -173,10 +251,24 @@ BEGIN
     IF found IS NULL AND own IS NOT NULL THEN
         SELECT id INTO found FROM envelopes
         WHERE tenant_id = tenant AND id = own AND connection_id = on_connection
-          AND (provider_ref IS NULL OR provider_ref = ref);
+          -- While the outcome is open, a message about any of its tries is welcome, also a late one's.
+          AND (provider_ref IS NULL OR provider_ref = ref OR dispatch_state IN ('creating', 'unknown'));
     END IF;
     RETURN found;
 END $$;
+
+-- A dispatch whose process died is unknown, as one whose answer was lost. False: it is still under way, or over.
+CREATE FUNCTION abandon_dispatch(tenant uuid, own uuid, of_epoch integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE envelopes SET dispatch_state = 'unknown', lookups = 0, next_lookup_at = clock_timestamp(),
+        updated_at = clock_timestamp(), version = version + 1
+    WHERE tenant_id = tenant AND id = own AND dispatch_epoch = of_epoch AND dispatch_state = 'creating'
+      AND dispatch_deadline <= clock_timestamp();
+    RETURN FOUND;
+END $$;
+GRANT EXECUTE ON FUNCTION abandon_dispatch TO countersign_app, countersign_hub;
 
 -- Envelopes whose dispatch must be looked into now, over all tenants (hub role). Each is taken for `lease_s`.
 CREATE FUNCTION claim_unsettled(at_most integer, lease_s double precision)

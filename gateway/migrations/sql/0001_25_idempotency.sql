@@ -71,12 +71,17 @@ BEGIN
     END IF;
 END $$;
 
--- The work behind the key now exists as a row of ours: what resumes must go on from it.
-CREATE FUNCTION advance_idempotency_key(tenant uuid, row_id uuid, token uuid, resource uuid) RETURNS void
-LANGUAGE sql AS $$
-    UPDATE idempotency_keys SET recovery_point = 'created', resource_id = resource
-    WHERE tenant_id = tenant AND id = row_id AND lock_token = token;
-$$;
+-- The work behind the key now exists as a row of ours: what resumes must go on from it. False: the key was taken
+-- over meanwhile, and this owner must write nothing more.
+CREATE FUNCTION advance_idempotency_key(tenant uuid, owner uuid, of_route text, with_key text, token uuid,
+    resource uuid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE idempotency_keys k SET recovery_point = 'created', resource_id = resource
+    WHERE k.tenant_id = tenant AND k.principal = owner AND k.route = of_route AND k.key = with_key
+      AND k.lock_token = token;
+    RETURN FOUND;
+END $$;
 
 -- how: 'store' keeps the answer, 'release' lets a retry go on from the recovery point, 'drop' forgets the key.
 CREATE FUNCTION end_idempotency_key(tenant uuid, owner uuid, of_route text, with_key text, token uuid, how text,
