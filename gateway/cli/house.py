@@ -29,10 +29,9 @@ from config.settings_source import load_settings
 from config.supervisor import ChildSpec, Supervisor
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox
-from gateway.cli.stores import URL_VARIABLES, on_stores, urls_of
+from gateway.cli.stores import LOOPBACK, URL_VARIABLES, on_stores, urls_of
 from gateway.migrations.run import migrate
 
-_LOOPBACK = ("127.0.0.1:*", "localhost:*")
 _READY_WITHIN_S = 120.0
 _BESIDE = ("deliverer", "worker", "scheduler")
 _GATEWAY = "gateway"
@@ -116,9 +115,7 @@ def _environment(plan: HousePlan, url: str, nonce: str) -> dict[str, str]:
     return {
         "COUNTERSIGN_DATA_DIR": str(plan.data_dir),
         "COUNTERSIGN_PUBLIC_BASE_URL": base,
-        "COUNTERSIGN_LOOPBACK_ALLOW_LIST": ",".join(
-            dict.fromkeys((*general.loopback_allow_list, *_LOOPBACK))
-        ),
+        "COUNTERSIGNLOOPBACK_ALLOW_LIST": ",".join(dict.fromkeys((*general.loopback_allow_list, *LOOPBACK))),
         "COUNTERSIGN_HTTP_HOST": "127.0.0.1",
         "COUNTERSIGN_HTTP_PORT": url.rpartition(":")[2],
         "COUNTERSIGN_START_NONCE": nonce,

@@ -179,7 +179,10 @@ def _add_evidence(commands: Commands) -> None:
 def _add_repair(commands: Commands) -> None:
     replay = _group(commands, "replay", "process or send again")
     inbound = _add(replay, "inbound", "replay:inbound", "process kept provider messages again", json=True)
-    inbound.add_argument("messages", nargs="+", metavar="message", help="msg_...")
+    inbound.add_argument("--tenant", required=True, help="ten_... or default")
+    inbound.add_argument(
+        "messages", nargs="*", metavar="message", help="msg_...; without any, all that failed"
+    )
     deliveries = _add(replay, "deliveries", "replay:deliveries", "send deliveries again", json=True)
     deliveries.add_argument("--tenant", required=True, help="ten_... or default")
     deliveries.add_argument("--endpoint", help="ep_...: everything that it never got")

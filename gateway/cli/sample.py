@@ -90,11 +90,15 @@ def last_page_place(path: Path) -> tuple[Place, Place]:
 
     try:
         with pikepdf.open(path) as pdf:
-            box = [float(side) for side in pdf.pages[-1].cropbox]
+            last = pdf.pages[-1]
+            box = [float(side) for side in last.cropbox]
+            is_turned = int(last.obj.get("/Rotate", 0)) % 180 == 90
             page = len(pdf.pages)
     except (pikepdf.PdfError, OSError, IndexError) as error:
         raise ValueError(f"{path} is not a PDF that can be read without a password") from error
     width, height = box[2] - box[0], box[3] - box[1]
+    if is_turned:
+        width, height = height, width
     y = max(0.0, height - 140)
     return Place(page, min(72.0, width / 8), y), Place(page, width / 2 + 20, y)
 

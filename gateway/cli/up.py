@@ -2,6 +2,10 @@
 
 import argparse
 import asyncio
+import base64
+import json
+import logging
+import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -15,7 +19,7 @@ from config.settings_source import load_settings
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox, ensure_development
 from gateway.cli.house import House, HousePlan, open_house
-from gateway.cli.sample import write_sample
+from gateway.cli.sample import FIRST_SIGNER, write_sample
 from gateway.cli.stores import announce_running
 from gateway.composition import open_services
 
@@ -33,6 +37,7 @@ def up(options: argparse.Namespace) -> int:
         raise ConfigError("--port is between 0 and 64999: the sandboxes take the ports after it.")
     plan = HousePlan(data_dir=data_dir, port=port, keep_sandboxes=True, settings=settings)
     configure_logging("warning")
+    _warn_plainly()
     status = asyncio.run(_run(plan, verbose=options.verbose))
     exit_now(status)
 
@@ -75,9 +80,7 @@ async def _keep_house(plan: HousePlan, *, verbose: bool) -> None:
         async with open_house(plan, output, prepare) as house:
             if house.stores is not None:
                 running = announce_running(plan.data_dir, house.settings)
-            sample = plan.data_dir / "sample-contract.pdf"
-            write_sample(sample)
-            print(_welcome(plan, house, sample), flush=True)
+            print(_welcome(plan, house, _write_trial(plan)), flush=True)
             while True:
                 await asyncio.sleep(_LOOK_AFTER_STORES_S)
                 if house.stores is not None:
@@ -89,13 +92,14 @@ async def _keep_house(plan: HousePlan, *, verbose: bool) -> None:
         output.close()
 
 
-def _welcome(plan: HousePlan, house: House, sample: Path) -> str:
+def _welcome(plan: HousePlan, house: House, trial: Path) -> str:
     development = house.development
     api = f"{house.url}/api/v1/signatures"
     pages = "\n".join(
         f"  {sandbox.title + ' sandbox':<27}{sandbox.url}/sandbox   (act as a signer)"
         for sandbox in house.sandboxes.values()
     )
+    authorization = f"-H 'Authorization: Bearer {development.tenant_key}'"
     return f"""
 Countersign is up.
 
@@ -108,22 +112,43 @@ Countersign is up.
   tenant's key               {development.tenant_key}
   administrator's key        {development.administrator_key}
 
-Three lines to try:
+Three lines to try: send a contract, read the envelope, see what has happened to it (sign it in between).
 
-  curl -sS {api}/envelopes -H 'Authorization: Bearer {development.tenant_key}' -H "Idempotency-Key: $(date +%s)" \
--H 'Content-Type: application/json' -d '{{"name": "Try", "send": true, "documents": [{{"name": "contract.pdf", \
-"content_base64": "'"$(base64 < {_quoted(sample)} | tr -d '\\n')"'"}}], "recipients": [{{"name": "Ada Lovelace", \
-"email": "ada@example.com", "fields": [{{"type": "signature", "page": 2, "x": 72, "y": 320}}]}}]}}' \
-| tee /tmp/countersign-envelope.json
-  curl -sS {api}/envelopes?limit=1 -H 'Authorization: Bearer {development.tenant_key}'
-  curl -sS {api}/envelopes/$(sed 's/.*"id":"\\(env_[a-z0-9]*\\)".*/\\1/' /tmp/countersign-envelope.json)/events \
--H 'Authorization: Bearer {development.tenant_key}'
+  ENVELOPE=$(curl -sS {api}/envelopes {authorization} -H "Idempotency-Key: try-$(date +%s)" \
+-H 'Content-Type: application/json' -d @{shlex.quote(str(trial))} | grep -o 'env_[a-z0-9]*' | head -1); echo "$ENVELOPE"
+  curl -sS {api}/envelopes/$ENVELOPE {authorization}
+  curl -sS {api}/envelopes/$ENVELOPE/events {authorization}
 
 Ctrl-C stops everything; what was sent stays in {plan.data_dir}.
 """
 
 
-def _quoted(path: Path) -> str:
-    import shlex
+def _write_trial(plan: HousePlan) -> Path:
+    """The body of the first line to try: a request with the sample contract inside."""
+    sample = plan.data_dir / "sample-contract.pdf"
+    write_sample(sample)
+    field = {"type": "signature", "page": FIRST_SIGNER.page, "x": FIRST_SIGNER.x, "y": FIRST_SIGNER.y}
+    body = {
+        "name": "A first try",
+        "send": True,
+        "documents": [
+            {"name": sample.name, "content_base64": base64.b64encode(sample.read_bytes()).decode()}
+        ],
+        "recipients": [{"name": "Ada Lovelace", "email": "ada@example.com", "fields": [field]}],
+    }
+    trial = plan.data_dir / "try.json"
+    trial.write_text(json.dumps(body), encoding="utf-8")
+    return trial
 
-    return shlex.quote(str(path))
+
+class _Plain(logging.Formatter):
+    """Warnings for people: the processes' own lines are JSON and go to the log file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"countersign: {record.getMessage()}"
+
+
+def _warn_plainly() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain())
+    logging.getLogger().handlers[:] = [handler]
