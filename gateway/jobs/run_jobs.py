@@ -20,7 +20,7 @@ from normalizer.ids import Kind, print_id
 logger = logging.getLogger("countersign.jobs")
 
 RETRY_DELAYS_S = (5.0, 60.0, 600.0)
-LEASE_S = 60.0
+LEASE_S = 20.0  # renewed every third of it; a lost worker holds a schedule up no longer
 
 
 async def run_due(

@@ -169,6 +169,9 @@ class Processor:
             return _Read(message, adapter.parse(body))
         except PayloadMalformed as error:
             return _Read(message, settled=settle_unprocessable(message, error))
+        except RecursionError:
+            too_deep = PayloadMalformed("The message is nested too deeply.")
+            return _Read(message, settled=settle_unprocessable(message, too_deep))
         except StoreUnavailable:
             raise
         except Exception as error:  # one message's failure, whatever it is, is that message's alone

@@ -1,5 +1,6 @@
 """The inbound half over a test's own stores: real services, real routes over HTTP, providers in a line each."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -15,7 +16,6 @@ from uuid import UUID
 import aiohttp
 import msgspec
 from litestar.exceptions import LitestarDeprecationWarning
-
 
 from adapters.adobe_sign import ADAPTER as ADOBE_SIGN
 from adapters.kit.port import Adapter
@@ -242,6 +242,16 @@ def notification(event: str, ref: str, *, number: int = 1, status: str = "OUT_FO
             "agreement": {"id": ref, "status": status},
         }
     ).encode()
+
+
+async def eventually(ask: Callable[[], Awaitable[Any]], *, within_s: float = 20.0) -> Any:
+    """The first answer that is true; fails with the last one."""
+    ends_at = asyncio.get_running_loop().time() + within_s
+    while not (answer := await ask()):
+        if asyncio.get_running_loop().time() > ends_at:
+            raise AssertionError(f"it did not happen within {within_s} s: {answer!r}")
+        await asyncio.sleep(0.03)
+    return answer
 
 
 @asynccontextmanager

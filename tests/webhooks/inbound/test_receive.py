@@ -1,18 +1,34 @@
 """The door: who is let in, how everybody is answered, and that nothing authentic is lost."""
 
 import asyncio
+import gzip
 import json
+from dataclasses import replace
 
+import msgspec
 import pytest
 
-from tests.webhooks.inbound.house import CLIENT_ID, KEY, House, connect_message, notification, signed
+from adapters.kit.port import RawRequest
+from config.clock import SystemClock
+from config.vault import Place
+from gateway.tenants.find_sender import SenderDirectory
+from tests.webhooks.inbound.house import (
+    CLIENT_ID,
+    KEY,
+    House,
+    connect_message,
+    eventually,
+    notification,
+    open_house,
+    serve,
+    signed,
+)
 
 
 async def refusals(house: House) -> dict[str, int]:
-    await house.services.hub.fetchval("SELECT 1")
-    async with asyncio.timeout(10):
-        while not (rows := await house.services.hub.fetch("SELECT reason, refused FROM inbound_refusals")):
-            await asyncio.sleep(0.05)
+    rows = await eventually(
+        lambda: house.services.hub.fetch("SELECT reason, refused FROM inbound_refusals"), within_s=10
+    )
     return {row["reason"]: row["refused"] for row in rows}
 
 
@@ -23,8 +39,6 @@ async def test_signed_message_is_kept_with_its_exact_bytes_and_answered(gateway:
     (message,) = await gateway.messages()
     assert (message["state"], message["tenant_id"], message["key_index"]) == ("received", placed.tenant_id, 0)
     assert body not in message["body"]
-    from config.vault import Place
-
     vault = gateway.services.vault
     opened = await vault.decrypt(
         gateway.services.hub,
@@ -81,9 +95,6 @@ async def test_body_changed_at_any_offset_is_refused(gateway: House) -> None:
 
 
 async def test_all_live_keys_are_accepted_and_a_retired_one_is_refused_soon(settings, house: House) -> None:
-    from config.clock import SystemClock
-    from gateway.tenants.find_sender import SenderDirectory
-
     class Later(SystemClock):
         shift = 0.0
 
@@ -91,8 +102,6 @@ async def test_all_live_keys_are_accepted_and_a_retired_one_is_refused_soon(sett
             return super().monotonic() + self.shift
 
     clock = Later()
-    from dataclasses import replace
-
     find = SenderDirectory(replace(house.services, clock=clock)).find
     placed = await house.docusign(None, "old-key-1", "new-key-1")
     path_key = placed.path.rpartition("/")[2]
@@ -103,8 +112,6 @@ async def test_all_live_keys_are_accepted_and_a_retired_one_is_refused_soon(sett
     after = await find(path_key)
     assert after is not None
     for sender, expected in ((before, [True, True]), (after, [False, True])):
-        from adapters.kit.port import RawRequest
-
         verdicts = [
             sender.adapter.verify(
                 RawRequest(
@@ -150,10 +157,6 @@ async def test_same_bytes_on_two_connections_are_two_messages(gateway: House) ->
 
 
 async def test_body_over_the_limit_is_refused_and_one_at_the_limit_is_kept(settings, store) -> None:
-    import msgspec
-
-    from tests.webhooks.inbound.house import open_house, serve
-
     small = msgspec.structs.replace(
         settings, inbox=msgspec.structs.replace(settings.inbox, body_bytes=100_000)
     )
@@ -165,8 +168,6 @@ async def test_body_over_the_limit_is_refused_and_one_at_the_limit_is_kept(setti
 
 
 async def test_compressed_body_is_kept_as_it_came(gateway: House) -> None:
-    import gzip
-
     placed = await gateway.docusign()
     body = gzip.compress(b"{}")
     answer = await gateway.post(placed.path, body, signed(body, KEY) | {"Content-Encoding": "gzip"})
