@@ -115,7 +115,7 @@ def _environment(plan: HousePlan, url: str, nonce: str) -> dict[str, str]:
     return {
         "COUNTERSIGN_DATA_DIR": str(plan.data_dir),
         "COUNTERSIGN_PUBLIC_BASE_URL": base,
-        "COUNTERSIGNLOOPBACK_ALLOW_LIST": ",".join(dict.fromkeys((*general.loopback_allow_list, *LOOPBACK))),
+        "COUNTERSIGN_LOOPBACK_ALLOW_LIST": ",".join(dict.fromkeys((*general.loopback_allow_list, *LOOPBACK))),
         "COUNTERSIGN_HTTP_HOST": "127.0.0.1",
         "COUNTERSIGN_HTTP_PORT": url.rpartition(":")[2],
         "COUNTERSIGN_START_NONCE": nonce,

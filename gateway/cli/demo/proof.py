@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 import ledger.verify
 from config.database import Database
 from config.settings import Settings
@@ -20,22 +22,29 @@ from ledger.export import export_chain
 from normalizer.ids import Kind, read_id
 
 
-async def export_to(settings: Settings, tenant_id: UUID, chains: dict[str, Path]) -> dict[str, str]:
-    """Writes each chain into its file; `SEQ:HASH` of the heads by chain."""
-    heads = {}
-    url = urls_of(settings)["database_url"]
-    async with await Database.connect(url, application_name="countersign demo") as database:
-        for chain, file in chains.items():
-            line = b""
-            async with database.transaction(tenant_id) as tx:
-                with file.open("wb") as written:
-                    async for line in export_chain(tx, tenant_id, chain):
-                        written.write(line)
-            if not line:
-                raise DemoFailed(f"the chain {chain} is empty")
-            head = json.loads(line)
-            heads[chain] = f"{head['seq']}:{head['hash']}"
-    return heads
+class ExportedHead(msgspec.Struct, frozen=True):
+    """The last link of an exported chain; `hash` in hexadecimal."""
+
+    sequence: int
+    hash: str
+
+
+async def export_to(settings: Settings, tenant_id: UUID, chain: str, file: Path) -> ExportedHead:
+    """Writes the chain as it is stored now."""
+    line = b""
+    async with (
+        await Database.connect(
+            urls_of(settings)["database_url"], application_name="countersign demo"
+        ) as database,
+        database.transaction(tenant_id) as tx,
+    ):
+        with file.open("wb") as written:
+            async for line in export_chain(tx, tenant_id, chain):
+                written.write(line)
+    if not line:
+        raise DemoFailed(f"the chain {chain} is empty")
+    head = json.loads(line)
+    return ExportedHead(head["seq"], head["hash"])
 
 
 def chain_of(envelope_id: str) -> str:

@@ -30,8 +30,9 @@ def recheck(report: dict[str, object], folder: Path) -> list[str]:
             wrong.append(f"{name}: the document that was sent is not input.pdf")
         if envelope["signed_sha256"] == input_sha256:
             wrong.append(f"{name}: the signed PDF is the unsigned one")
-        last = json.loads((folder / f"{name}.ledger.jsonl").read_bytes().splitlines()[-1])
-        if last["kind"] != "head" or f"{last['seq']}:{last['hash']}" != envelope["ledger_head"]:
+        last = json.loads(Path(envelope["ledger_file"]).read_bytes().splitlines()[-1])
+        head = (envelope["ledger_sequence"], envelope["ledger_head"])
+        if last["kind"] != "head" or (last["seq"], last["hash"]) != head:
             wrong.append(f"{name}: the ledger's head is not the one that was reported")
     return wrong
 

@@ -38,6 +38,8 @@ class EnvelopeReport(msgspec.Struct, kw_only=True):
     signed_sha256: str = ""
     certificate_pdf: str = ""
     ledger_head: str = ""
+    ledger_sequence: int = 0
+    ledger_file: str = ""
     ledger_verified: bool = False
     events: list[str] = []
 
@@ -249,8 +251,9 @@ class Story:
                 envelope.events = [entry["event_type"] for entry in trail["entries"]]
                 told = trail["entries"][-1]
                 chain, file = chain_of(envelope.id), self._folder / f"{envelope.id}.ledger.jsonl"
-                heads = await export_to(self._house.settings, tenant_id, {chain: file})
-                envelope.ledger_head = heads[chain]
+                head = await export_to(self._house.settings, tenant_id, chain, file)
+                envelope.ledger_head, envelope.ledger_sequence = head.hash, head.sequence
+                envelope.ledger_file = str(file)
                 pinned = f"{told['sequence']}:{told['hash']}"
                 verdict = await verify_apart(file, tenant_id, chain, pinned)
                 envelope.ledger_verified = bool(trail["integrity"]["valid"] and verdict["valid"])
@@ -262,12 +265,13 @@ class Story:
         with self._timeline.step("ledger", "all chains of the tenant verified") as added:
             whole = await self._dms.get("/audit/verify")
             chain, file = f"tenant:{tenant_id}", self._folder / "tenant.ledger.jsonl"
-            head = (await export_to(self._house.settings, tenant_id, {chain: file}))[chain]
+            head = await export_to(self._house.settings, tenant_id, chain, file)
             verdict = await verify_apart(file, tenant_id, chain, "")
             verified = bool(whole["valid"] and verdict["valid"])
             self._report.tenant_ledger = {
                 "tenant": self._house.development.tenant,
-                "ledger_head": head,
+                "ledger_head": head.hash,
+                "ledger_file": str(file),
                 "ledger_verified": verified,
                 "events_verified": whole["events_verified"],
             }
