@@ -26,6 +26,7 @@ INBOX: Final = "gateway.jobs.entry.process_inbox"
 WORK: Final = "gateway.jobs.entry.work"
 _FORGET_S = 10  # a call that no worker took by then is forgotten; the next tick rings again
 _TIMEOUT_S = 2.0
+_REST_S = 0.02
 
 
 def ring(queue: Queue, entry: str) -> bool:
@@ -79,6 +80,7 @@ class JobBell:
                     await asyncio.to_thread(self._enqueue, entry)
                 except (RedisError, OSError, TimeoutError) as error:
                     logger.warning("a bell was lost (%s); the next tick rings again", type(error).__name__)
+                await asyncio.sleep(_REST_S)  # a burst rings fifty times a second, not once per message
         finally:
             self._ringing = None
 
