@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long check up bench lock clean
+.PHONY: demo test test-long check up bench docs lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Countersign needs Python 3.11 or later")'
@@ -33,6 +33,9 @@ up: $(STAMP)              ## everything running, with URLs, a key and three curl
 
 bench: $(STAMP)           ## every benchmark, one JSON object each
 	$(BIN)/python -m bench
+
+docs: $(STAMP)            ## rewrite the lists in the documents
+	$(BIN)/python -m tests.docs.lists
 
 lock:                     ## rewrite the lock files after a change of dependencies
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o requirements.lock
