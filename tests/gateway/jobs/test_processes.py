@@ -2,15 +2,24 @@
 
 import asyncio
 import signal
+from pathlib import Path
 
 import msgspec
 import redis.asyncio
 
+from config.embedded_valkey import start_valkey
 from config.secret import Secret
 from gateway.jobs.bell import INBOX, JobBell
 from gateway.jobs.store import enqueue_job
 from tests.gateway.jobs.processes import Processes
-from tests.webhooks.inbound.house import House, connect_message, eventually
+from tests.webhooks.inbound.house import (
+    House,
+    connect_message,
+    eventually,
+    open_house,
+    serve,
+    settings_of,
+)
 from tests.webhooks.inbound.keeping import keep
 
 
@@ -82,6 +91,35 @@ async def test_flushed_redis_loses_nothing(
     await eventually(lambda: all_done(gateway))
     assert {(await gateway.status(ref))[0] for ref in refs} == {"sent"}
     assert await gateway.services.hub.fetchval("SELECT state FROM jobs WHERE schedule IS NULL") == "done"
+
+
+async def test_posts_are_taken_while_redis_is_away_and_processed_when_it_is_back(
+    store, tmp_path: Path
+) -> None:
+    server = start_valkey(tmp_path, Secret("a-password-of-the-tests"), for_tests=True)
+    processes = None
+    try:
+        settings = settings_of(store, server.url(), tmp_path)
+        processes = Processes(settings)
+        running = [processes.start("worker"), processes.start("scheduler")]
+        async with open_house(settings) as house, serve(house):
+            placed = await house.docusign()
+            refs = [await house.envelope(placed) for _ in range(4)]
+            await house.deliver(placed, connect_message("envelope-sent", refs[0]))
+            await eventually(lambda: all_done(house))
+            port = server.port
+            await asyncio.to_thread(server.stop)
+            for ref in refs[1:]:
+                assert await house.deliver(placed, connect_message("envelope-sent", ref)) == 200
+            await asyncio.sleep(1.5)  # long enough for both to meet the outage
+            server.start(port=port)
+            await eventually(lambda: all_done(house))
+            assert {(await house.status(ref))[0] for ref in refs} == {"sent"}
+            assert [await processes.end(one) for one in running] == [0, 0]
+    finally:
+        if processes is not None:
+            await asyncio.to_thread(processes.stop_all)
+        await asyncio.to_thread(server.stop)
 
 
 async def test_two_schedulers_and_two_workers_fire_a_schedule_once(
