@@ -176,15 +176,23 @@ class Pool:
             self.release(member)
 
     async def settle(self, work: Coroutine[Any, Any, None]) -> None:
-        """Lets `work` finish even if the caller is cancelled; the cancellation is raised afterwards."""
+        """Lets `work` finish however often the caller is cancelled; the cancellation is raised afterwards.
+
+        Whoever leaves early would let the caller's own clean-up use the connection beside `work`.
+        """
         task = self._spawn(work)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.exception()  # the caller is leaving: marked as seen
-            raise
+        cancellation: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation is None:
+            task.result()
+            return
+        if not task.cancelled():
+            task.exception()  # the caller is leaving: marked as seen
+        raise cancellation
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -319,3 +319,39 @@ class OldServer:
 async def test_server_older_than_fifteen_is_refused() -> None:
     with pytest.raises(ConfigError, match="PostgreSQL 15"):
         await check_roles(OldServer())  # type: ignore[arg-type]
+
+
+async def test_second_cancellation_during_commit_neither_breaks_it_nor_adds_a_place(
+    notes: Database, store: Store
+) -> None:
+    """A shutdown that loses patience cancels twice: COMMIT is still waited for, and the pool keeps its size."""
+    await store.owner.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END'"
+    )
+    await store.owner.execute(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    database = Database.on_demand(store.app_url, pool_size=1, acquire_timeout_s=0.2)
+    about_to_commit = asyncio.Event()
+
+    async def work() -> None:
+        async with database.transaction() as tx:
+            await tx.driver.execute("INSERT INTO notes VALUES ('kept')")
+            about_to_commit.set()
+            await tx.commit()
+
+    task = asyncio.create_task(work())
+    await about_to_commit.wait()
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await count(notes) == 1
+    async with database.transaction() as tx:
+        with pytest.raises(StoreUnavailable, match="no database connection became free"):
+            await database.fetchval("SELECT 1")
+        await tx.rollback()
+    await database.close()
