@@ -65,7 +65,8 @@ async def apply_provider_event(
         envelope_of_reference(event.reference),
     )
     if envelope_id is None:
-        return Effect.UNMATCHED
+        is_twin = await _note_twin(services, tenant_id, connection_id, event)
+        return Effect.NOTHING_NEW if is_twin else Effect.UNMATCHED
     report = _told(event)
     if event.confirm and report.status.is_terminal:
         confirmed = await _confirm(services, tenant_id, envelope_id, event)
@@ -90,6 +91,22 @@ async def apply_provider_event(
         )
         await tx.commit()
     return Effect.APPLIED if applied.events else Effect.NOTHING_NEW
+
+
+async def _note_twin(services: Services, tenant_id: UUID, connection_id: UUID, event: ProviderEvent) -> bool:
+    """Another try of an envelope that has been settled since: the sweep clears away what it made."""
+    own = envelope_of_reference(event.reference)
+    if own is None:
+        return False
+    is_twin: bool = await services.database.fetchval(
+        "SELECT note_twin($1, $2, $3, $4, $5)",
+        tenant_id,
+        own,
+        connection_id,
+        epoch_of_reference(event.reference),
+        event.provider_ref,
+    )
+    return is_twin
 
 
 def envelope_of_reference(reference: str) -> UUID | None:

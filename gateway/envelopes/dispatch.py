@@ -123,7 +123,8 @@ async def carry_out(services: Services, caller: Caller, plan: Plan) -> Settled:
             await services.recorder.record(tx, events)
             await tx.commit()
         if isinstance(outcome, Rejected) and outcome.learned_ref and settled.changed:
-            await discard_orphan(services, plan.envelope, plan.epoch, outcome.learned_ref)
+            pinned = msgspec.structs.replace(plan.envelope, connection_id=plan.route.candidate.connection.id)
+            await discard_orphan(services, pinned, plan.epoch, outcome.learned_ref)
         if following is None:
             return settled
         plan = following

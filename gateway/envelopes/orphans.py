@@ -34,7 +34,12 @@ async def discard_orphans(services: Services, at_most: int = 20) -> int:
 
 async def discard_orphan(services: Services, envelope: StoredEnvelope, epoch: int, provider_ref: str) -> None:
     """Clears one away, on the connection that the envelope names; nothing is raised when it does not work."""
-    if not await clear_away(services, envelope, provider_ref):
+    try:
+        is_gone = await clear_away(services, envelope, provider_ref)
+    except Exception:  # a courtesy: whatever fails here must not fail what it follows; the sweep comes again
+        logger.exception("what a try left at the provider could not be cleared away")
+        return
+    if not is_gone:
         return
     async with services.database.transaction(envelope.tenant_id) as tx:
         await tx.driver.execute(

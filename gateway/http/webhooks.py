@@ -115,7 +115,6 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """`response`: the beginning of what the endpoint answered."""
 
-    id: str
     started_at: datetime
     duration_ms: int
     outcome: str
@@ -247,7 +246,6 @@ async def attempts(services: TheServices, caller: TheCaller, delivery_id: FromPa
     own = read_id(Kind.DELIVERY, delivery_id)
     return [
         AttemptView(
-            id=print_id(Kind.ATTEMPT, one.id),
             started_at=one.started_at,
             duration_ms=one.duration_ms,
             outcome=one.outcome,

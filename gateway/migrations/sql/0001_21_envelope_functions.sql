@@ -270,6 +270,22 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION abandon_dispatch TO countersign_app, countersign_hub;
 
+-- A message about a try of ours that does not count, because another one does: what it made is to be cleared
+-- away. True when it is such a twin.
+CREATE FUNCTION note_twin(tenant uuid, own uuid, on_connection uuid, of_epoch integer, ref text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant', tenant::text, true);
+    UPDATE dispatch_attempts a SET orphan = COALESCE(a.orphan, 'left'), provider_ref = ref,
+        ended_at = COALESCE(a.ended_at, clock_timestamp())
+    FROM envelopes e
+    WHERE e.tenant_id = tenant AND e.id = own AND e.connection_id = on_connection AND e.provider_ref <> ref
+      AND a.tenant_id = tenant AND a.envelope_id = own AND a.epoch = of_epoch
+      AND (a.provider_ref IS NULL OR a.provider_ref = ref);
+    RETURN FOUND;
+END $$;
+GRANT EXECUTE ON FUNCTION note_twin TO countersign_app, countersign_hub;
+
 -- Envelopes whose dispatch must be looked into now, over all tenants (hub role). Each is taken for `lease_s`.
 CREATE FUNCTION claim_unsettled(at_most integer, lease_s double precision)
 RETURNS TABLE (tenant_id uuid, envelope_id uuid)
