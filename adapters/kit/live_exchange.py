@@ -155,7 +155,6 @@ class LiveExchange:
             authorization = await self._authorization(request)
             response, decision = await self._send(request, authorization, attempt)
         if decision is None:
-            self.has_changed = self.has_changed or request.effect is not Effect.NONE
             return response
         outcome = outcome_of(decision, response.status, self._secrets(authorization))
         if isinstance(outcome, Throttled):
@@ -214,13 +213,13 @@ class LiveExchange:
                     repeatable = request.effect is Effect.NONE
                     raise Ended(Unknown(error.detail), repeatable=repeatable) from error
                 raise Ended(NotSent(error.detail), repeatable=True) from error
-            self.in_flight = None
             self.was_answered = True
             if response.status < 500:
                 permit.succeeded()
             else:
                 permit.failed()
         decision = None if response.status in request.accept else self._classify(request, response)
+        self._note(request.effect, decision)
         token = trace_token_of(response.headers)
         if decision is None:
             observe("answered", response.status, token)
@@ -228,6 +227,16 @@ class LiveExchange:
             observe(decision.kind, response.status, token, mask_text(decision.provider_code, limit=60))
         await self._hear_limits(response)
         return response, decision
+
+    def _note(self, effect: Effect, decision: Decision | None) -> None:
+        """What the answer means for the envelope, before anything else is awaited: the deadline may pass in
+        any wait, and must not find an answered change as one that was never sent.
+        """
+        if decision is None:
+            self.in_flight = None
+            self.has_changed = self.has_changed or effect is not Effect.NONE
+        elif decision.kind is not DecisionKind.UNKNOWN:
+            self.in_flight = None  # refused, or certainly not done
 
     def _parcel(self, request: ProviderRequest, authorization: Authorization | None) -> Parcel:
         base = authorization.api_base if authorization else ""
@@ -262,8 +271,12 @@ class LiveExchange:
         except ValueError:
             _log.warning("provider.limits_unreadable", extra={"provider": self._adapter.name})
             return
-        if told is not None and self._tokens is not None:
+        if told is None or self._tokens is None:
+            return
+        try:
             await self._machinery.limiter.told(self._lane, *told)
+        except Exception:  # noqa: BLE001 - whatever a shared store raises, a budget must not lose an answer
+            _log.warning("provider.limits_not_kept", extra={"provider": self._adapter.name}, exc_info=True)
 
     async def _throttled(self, decision: Decision, outcome: Throttled) -> Throttled:
         seconds = outcome.retry_after_s if outcome.retry_after_s > 0 else _UNSAID_RETRY_AFTER_S

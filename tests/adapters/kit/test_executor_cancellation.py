@@ -6,8 +6,10 @@ import gc
 import pytest
 
 from adapters.kit.exchange import Effect, Exchange
+from adapters.kit.limiter import MemoryLimiterStore
 from adapters.kit.outcome import Done, Unknown
-from tests.adapters.kit.fake_provider import Bench, answer, document, never, request
+from config.clock import Clock, SystemClock
+from tests.adapters.kit.fake_provider import Bench, answer, document, never, open_bench, request
 
 
 class Register:
@@ -117,3 +119,31 @@ async def test_pause_counts_towards_the_deadline(bench: Bench) -> None:
         await exchange.pause(60)
 
     assert await bench.run(wait, deadline_s=0.1) == Unknown("the deadline passed")
+
+
+class SlowBudget(MemoryLimiterStore):
+    """A shared store that hangs, or has gone, just when an answer's budget is to be kept."""
+
+    def __init__(self, clock: Clock, fault: Exception | None = None) -> None:
+        super().__init__(clock)
+        self.fault = fault
+
+    async def told(self, key: str, remaining: int, reset_s: float) -> None:
+        if self.fault is not None:
+            raise self.fault
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("status", [201, 503])
+async def test_deadline_after_a_change_was_answered_is_never_not_sent(status: int) -> None:
+    async with open_bench(limiter_store=SlowBudget(SystemClock())) as bench:
+        bench.server.behaviours = [answer(status, headers=("X-Remaining: 5", "X-Reset: 1800"))]
+        outcome = await bench.send(request(Effect.CREATES), deadline_s=0.5)
+    assert isinstance(outcome, Unknown)
+
+
+async def test_budget_that_cannot_be_kept_does_not_lose_the_answer() -> None:
+    async with open_bench(limiter_store=SlowBudget(SystemClock(), ConnectionError("gone"))) as bench:
+        bench.server.behaviours = [answer(201, headers=("X-Remaining: 5", "X-Reset: 1800"))]
+        outcome = await bench.send(request(Effect.CREATES))
+    assert isinstance(outcome, Done)
