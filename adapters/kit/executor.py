@@ -187,7 +187,7 @@ def _seen_from_outside(outcome: Failure) -> Failure:
 
 
 def _token_key(adapter: Adapter, connection: Connection) -> str:
-    return f"{adapter.name}/{connection.id}"
+    return f"{adapter.name}/{connection.id}/{connection.version}"
 
 
 def _names(adapter: Adapter, connection: Connection, operation: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ Authorize = Callable[[], Awaitable[Authorization]]
 
 
 class TokenStore(Protocol):
-    """`key` is "provider/connection". MAY be shared by processes; MUST keep tokens as secrets."""
+    """`key` is "provider/connection/version". MAY be shared by processes; MUST keep tokens as secrets."""
 
     async def get(self, key: str) -> Authorization | None: ...
 

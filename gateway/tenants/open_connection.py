@@ -49,6 +49,7 @@ async def open_connection(
         connection=Connection(
             id=str(connection_id),
             tenant_id=str(tenant_id),
+            version=row["version"],
             credentials=adapter.decode_credentials(credentials),
             webhook_url=webhook_url(services, adapter, row["path_key"]) if row["receive_webhooks"] else "",
             webhook_keys=tuple(Secret(key) for key in msgspec.json.decode(keys, type=list[str])),

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from adapters.kit.outcome import AuthFailed, Done, NotSent, Throttled
@@ -10,7 +11,7 @@ from adapters.kit.port import Authorization
 from adapters.kit.tokens import MemoryTokenStore, TokenCache
 from config.clock import FixedClock
 from config.secret import Secret
-from tests.adapters.kit.fake_provider import Bench, Received, answer, never, open_bench, request
+from tests.adapters.kit.fake_provider import CONNECTION, Bench, Received, answer, never, open_bench, request
 
 
 def refuse_token(*refused: str):
@@ -118,12 +119,19 @@ async def test_first_caller_cancelled_leaves_the_token_to_the_others(bench: Benc
 
 
 async def test_forgotten_token_is_fetched_anew_with_the_new_credentials(bench: Bench) -> None:
-    from tests.adapters.kit.fake_provider import CONNECTION
-
     await bench.send(request())
     await bench.executor.forget_tokens(bench.adapter, CONNECTION)
     await bench.send(request())
     assert bench.server.count("/token") == 2
+
+
+async def test_changed_connection_does_not_use_the_token_of_its_former_account(bench: Bench) -> None:
+    await bench.send(request())
+    await bench.send(request(), connection=msgspec.structs.replace(CONNECTION, version=2))
+    assert [sent.headers["authorization"] for sent in bench.server.received if sent.path == "/things"] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
 
 
 async def test_closing_cancels_a_refresh_under_way() -> None:
