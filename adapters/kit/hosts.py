@@ -5,11 +5,15 @@ somewhere else. Loopback without TLS is for development and only where the conne
 """
 
 import ipaddress
+import re
 from functools import lru_cache
 
 import httpx
 
 from adapters.kit.port import Adapter, Connection
+
+_PORTS = frozenset({None, 443, 8443})
+_NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z", re.IGNORECASE)
 
 
 class RequestRefused(Exception):
@@ -26,6 +30,10 @@ def resolve_url(
         raise RequestRefused(f"{url.host or 'no host'}: only https goes to a provider")
     if url.userinfo:
         raise RequestRefused(f"{url.host}: a URL with a user name in it")
+    if not is_loopback and _is_address(url.host):
+        raise RequestRefused(f"{url.host} is an address; a provider has a name")
+    if not is_loopback and url.port not in _PORTS:
+        raise RequestRefused(f"{url.host}:{url.port}: a port that no provider uses")
     if not adapter.allowed_host(url.host, connection):
         raise RequestRefused(f"{url.host} is not a host of {adapter.title}")
     return url.copy_merge_params(query) if query else url
@@ -55,6 +63,13 @@ def _parse(text: str) -> httpx.URL:
     if not url.host:
         raise RequestRefused("a URL without a host")
     return url
+
+
+def _is_address(host: str) -> bool:
+    """Whether a resolver would read it as an address: 2130706433, 0x7f.1 and 127.1 are some, beside the usual
+    forms. An administrator may name a server of the provider's, and no address inside our own network.
+    """
+    return ":" in host or _NUMBER.match(host.rstrip(".").rpartition(".")[2]) is not None
 
 
 @lru_cache(maxsize=256)

@@ -169,6 +169,29 @@ async def test_request_to_a_foreign_place_never_leaves(bench: Bench, path: str, 
     assert all(received.path == "/token" for received in bench.server.received)
 
 
+class TrustingAdapter(FakeAdapter):
+    """An administrator has named whatever host is asked for."""
+
+    def allowed_host(self, host: str, connection: Connection) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "10.0.0.5", "[fd00:ec2::254]", "2130706433", "0x7f000001", "127.1", "0X7F.1",
+     "[::ffff:10.0.0.1]", "100.100.100.200.", "provider.example:22", "provider.example:6379"],
+)  # fmt: skip
+async def test_named_host_that_is_an_address_or_odd_port_is_never_asked(
+    bench: Bench, host: str, loopback: bool
+) -> None:
+    connection = Connection(id="c", tenant_id="t", credentials=None, allow_loopback=loopback)
+    bench.adapter = TrustingAdapter(bench.server.base)
+    outcome = await bench.send(request(path=f"https://{host}/x", authorized=False), connection=connection)
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "request_refused"
+
+
 async def test_header_with_a_line_break_never_leaves(bench: Bench) -> None:
     outcome = await bench.send(request(headers=(("x-user", "a\r\nx-admin: 1"),)))
     assert isinstance(outcome, Rejected)
