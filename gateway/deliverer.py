@@ -23,11 +23,12 @@ from ledger.personal import SubjectKeys
 from normalizer.ids import Ids
 from webhooks.outbound.attempt import Attempter
 from webhooks.outbound.client import WebhookClient
+from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.guard import Guard
 from webhooks.outbound.mailbox import Route, read_routes
 from webhooks.outbound.ports import RecordEvents
 from webhooks.outbound.pump import Pump
-from webhooks.outbound.sweep import sweep
+from webhooks.outbound.sweep import give_up_poison, sweep
 from webhooks.outbound.waking import DELIVERERS, Deliverers
 from webhooks.record import Recorder
 
@@ -59,6 +60,9 @@ class Deliverer:
             return await read_routes(hub, endpoint_ids, vault, guard, settings)
 
         self._hub = hub
+        self._recorder = recorder
+        self._clock = clock
+        self._ids = ids
         self._deliverers = deliverers
         self._settings = settings
         self.attempter = attempter(client, clock)
@@ -73,9 +77,7 @@ class Deliverer:
         try:
             await stop.wait()
         finally:
-            for listener in listeners:
-                listener.cancel()
-            await asyncio.gather(*listeners, return_exceptions=True)
+            await end_tasks(listeners)
             await self.pump.stop(grace_s)
 
     async def _listen(self) -> None:
@@ -91,6 +93,7 @@ class Deliverer:
         while True:
             try:
                 swept = await sweep(self._hub)
+                await give_up_poison(self._hub, self._recorder, self._ids, self._clock)
             except StoreUnavailable:
                 logger.warning("the store is away; the next sweep tries again")
             except Exception:  # the backstop must outlive a fault in itself

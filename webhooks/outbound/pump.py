@@ -28,6 +28,7 @@ from webhooks.outbound.claims import (
     release_claims,
     renew_leases,
 )
+from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.fanout import fan_out
 from webhooks.outbound.mailbox import Mailbox, Route
 from webhooks.outbound.ports import RecordEvents
@@ -130,9 +131,7 @@ class Pump:
                     self._finished.clear()
         except (TimeoutError, StoreUnavailable):
             logger.warning("not everything could be ended in time; leases will run out")
-        for task in (*self._runners, *self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._runners, *self._tasks, return_exceptions=True)
+        await end_tasks((*self._runners, *self._tasks))
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         ends_early = step in {self._fan_out, self._claim}
@@ -205,7 +204,7 @@ class Pump:
             return wanted, shares
         for endpoint_id in list(self._ready):
             mailbox = self._mailboxes.get(endpoint_id)
-            share = room
+            share = 1  # of a mailbox that is not known yet, nor is its tenant's share
             if mailbox is not None:
                 tenant = mailbox.tenant_id
                 tenant_room = self._settings.in_flight_per_tenant - self._tenants[tenant] - tenants[tenant]
@@ -231,6 +230,8 @@ class Pump:
             mailbox = self._mailboxes.get(claim.endpoint_id)
             if mailbox is None:
                 mailbox = self._mailboxes[claim.endpoint_id] = Mailbox(claim.endpoint_id, claim.tenant_id)
+                if claim.more:
+                    self.add_ready((mailbox.id,))
             mailbox.held += 1
             mailbox.has_more = claim.more
             self._held += 1
@@ -245,7 +246,13 @@ class Pump:
             claim.endpoint_id for claim in claims if not self._has_route(claim.endpoint_id, claim.revision)
         }
         if stale:
-            routes = await _with_store(lambda: self._read_routes(list(stale)))
+            try:
+                routes = await _with_store(lambda: self._read_routes(list(stale)))
+            except Exception:
+                for claim in claims:
+                    self._let_go(claim)
+                await release_claims(self._hub, claims)
+                raise
             for endpoint_id, route in routes.items():
                 self._mailboxes[endpoint_id].route = route
         for claim in claims:

@@ -298,15 +298,16 @@ LANGUAGE sql VOLATILE AS $$
     ) SELECT count(*)::integer FROM renewed
 $$;
 
--- Leases that ran out go back to pending, marked: the request may have reached the receiver.
-CREATE FUNCTION expire_leases(most integer) RETURNS TABLE (endpoint_id uuid, id uuid)
+-- Leases that ran out go back to pending, marked: the request may have reached the receiver. One that has run out
+-- `patience` times in a row stays for whoever gives it up: it may be what kills the deliverers.
+CREATE FUNCTION expire_leases(most integer, patience integer) RETURNS TABLE (endpoint_id uuid, id uuid)
 LANGUAGE sql VOLATILE AS $$
     UPDATE deliveries d SET state = 'pending', lease_until = NULL, claim_id = NULL, due_at = now(),
            possibly_delivered = true, expiries = d.expiries + 1,
-           attempt = d.attempt + CASE WHEN d.expiries >= 9 THEN 1 ELSE 0 END,
            last_error = 'the deliverer was lost while it sent; the receiver may have it'
     WHERE (d.tenant_id, d.id) IN (
         SELECT l.tenant_id, l.id FROM deliveries l WHERE l.state = 'leased' AND l.lease_until < now()
+          AND l.expiries < patience
         ORDER BY l.id LIMIT most FOR UPDATE SKIP LOCKED)
     RETURNING d.endpoint_id, d.id
 $$;

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.webhooks.outbound.hub import MASTER_KEY, Hub
 from tests.webhooks.outbound.receiver import Receiver, always
+from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.fanout import fan_out
 from webhooks.outbound.sweep import sweep
 
@@ -216,3 +217,15 @@ async def test_the_oldest_due_delivery_shows_a_stall(hub: Hub, receiver: Receive
     await hub.store.hub.execute("UPDATE deliveries SET due_at = now() - interval '90 s'")
     swept = await sweep(hub.store.hub)
     assert 90 <= swept.oldest_due_s < 120
+
+
+async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same():
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await end_tasks([task])
+    assert task.cancelled()

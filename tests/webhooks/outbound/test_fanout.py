@@ -1,0 +1,111 @@
+"""From events to deliveries: contiguous numbers per endpoint, one fan-out at a time, poison that ends."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from tests.webhooks.outbound.hub import Hub
+from tests.webhooks.outbound.receiver import Receiver
+from webhooks.outbound.compose import compose_body
+from webhooks.outbound.fanout import count_waiting, fan_out
+from webhooks.outbound.sweep import PATIENCE, give_up_poison, sweep
+
+
+async def test_concurrent_writers_and_fan_outs_leave_no_gap_and_no_double(hub: Hub):
+    tenant = await hub.tenant()
+    for _ in range(3):
+        await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+
+    async def fan_out_until_empty() -> None:
+        while (await count_waiting(hub.store.hub)).events or (await fan_out(hub.store.hub, 7)).busy:
+            await fan_out(hub.store.hub, 7)
+
+    await asyncio.gather(
+        *(hub.put(tenant, 25) for _ in range(4)), fan_out_until_empty(), fan_out_until_empty()
+    )
+    await fan_out_until_empty()
+    rows = await hub.deliveries()
+    assert len(rows) == 300
+    by_endpoint: dict[UUID, list[int]] = {}
+    for row in rows:
+        by_endpoint.setdefault(row["endpoint_id"], []).append(row["sequence"])
+    assert list(by_endpoint.values()) == [list(range(1, 101))] * 3
+    assert len({(row["endpoint_id"], row["event_id"]) for row in rows}) == 300
+
+
+async def test_a_second_fan_out_is_told_that_one_is_under_way(hub: Hub):
+    tenant = await hub.tenant()
+    await hub.put(tenant, 1)
+    async with hub.store.hub.transaction() as tx:
+        await tx.driver.fetch("SELECT * FROM fan_out(10)")
+        assert (await fan_out(hub.store.hub)).busy
+    assert (await fan_out(hub.store.hub)).events == 1
+
+
+async def test_an_event_without_a_matching_endpoint_makes_no_delivery_and_does_not_wait(hub: Hub):
+    tenant = await hub.tenant()
+    await hub.put(tenant, 2)
+    fanned = await fan_out(hub.store.hub)
+    assert (fanned.events, fanned.deliveries, fanned.mailboxes) == (2, 0, ())
+    assert (await count_waiting(hub.store.hub)).events == 0
+
+
+async def test_a_tenant_never_takes_all_the_slots(hub: Hub, receiver: Receiver):
+    from aiohttp import web
+
+    gate = asyncio.Event()
+
+    async def hold(request: web.Request, received) -> web.Response:
+        await gate.wait()
+        return web.Response(status=204)
+
+    receiver.answer = hold
+    greedy, modest = await hub.tenant(), await hub.tenant()
+    for _ in range(4):
+        await hub.endpoint(greedy, receiver.url)
+    mine = await hub.endpoint(modest, receiver.url)
+    await hub.put(greedy, 8)
+    async with hub.delivering(in_flight=12, in_flight_per_tenant=8, batch_size=12):
+        await hub.until(lambda: receiver.in_flight == 8)
+        await hub.put(modest, 2)
+        await hub.until(lambda: receiver.in_flight == 10)
+        gate.set()
+        await hub.settled(34)
+    tenants = [json.loads(request.body)["tenant_id"] for request in receiver.requests[:10]]
+    assert sorted(tenants.count(tenant) for tenant in set(tenants)) == [2, 8]
+    assert mine.endpoint.tenant_id == modest
+
+
+async def test_a_delivery_that_loses_its_deliverer_again_and_again_is_given_up_and_recorded(hub: Hub):
+    tenant = await hub.tenant()
+    await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+    await hub.put(tenant, 1)
+    await fan_out(hub.store.hub)
+    for lost in range(PATIENCE + 1):
+        assert await hub.states() == ["pending"]
+        await hub.store.hub.execute(
+            "UPDATE deliveries SET state = 'leased', claim_id = gen_random_uuid(), lease_until = now() - interval '1 s'"
+        )
+        await sweep(hub.store.hub)
+        given_up = await give_up_poison(hub.store.hub, hub.recorder, hub.ids, hub.clock)
+        assert given_up == (1 if lost == PATIENCE else 0)
+    assert await hub.states() == ["exhausted"]
+    assert "delivery_exhausted" in await hub.ledger_types(tenant)
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"a":"\xc3\xbc","b":[1,{"c":null}]}'])
+def test_a_body_is_json_with_the_stored_data_as_it_is(data: bytes):
+    body = compose_body(
+        message="evt_1",
+        type_="envelope.sent",
+        occurred_at=datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC),
+        tenant_id=UUID(int=1),
+        sequence=7,
+        data=data,
+    )
+    assert data in body
+    assert json.loads(body)["data"] == json.loads(data)
+    assert json.loads(body)["timestamp"] == "2026-01-02T03:04:05.678Z"
