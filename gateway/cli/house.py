@@ -6,7 +6,6 @@ thread that started them. Must never run in production mode: it opens the guards
 """
 
 import asyncio
-import os
 import secrets
 import socket
 import sys
@@ -25,11 +24,11 @@ from config.embedded import EmbeddedStores
 from config.errors import ConfigError
 from config.processes import free_port
 from config.settings import GeneralSettings, Settings
-from config.settings_source import load_settings
+from config.settings_source import START_NONCE_VARIABLE
 from config.supervisor import ChildSpec, Supervisor
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox
-from gateway.cli.stores import LOOPBACK, URL_VARIABLES, on_stores, urls_of
+from gateway.cli.stores import URL_VARIABLES, on_stores, urls_of, with_loopback
 from gateway.migrations.run import migrate
 
 _READY_WITHIN_S = 120.0
@@ -39,14 +38,14 @@ _GATEWAY = "gateway"
 
 class HousePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Ports of 0 are chosen; sandboxes listen on the ports after the gateway's. `keep_sandboxes`: their
-    state and credentials stay in the data folder.
+    state and credentials stay in the data folder. `environment` is for the gateway's processes.
     """
 
     data_dir: Path
     port: int
     keep_sandboxes: bool
     settings: Settings
-    extra: dict[str, str] = {}
+    environment: dict[str, str] = {}
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,19 +78,19 @@ async def open_house(
     _check_free(port)
     url = f"http://127.0.0.1:{port}"
     nonce = secrets.token_hex(16)
-    env = _environment(plan, url, nonce)
+    settings = _on_this_machine(plan, url)
     async with AsyncExitStack() as stack:
         loading = await stack.enter_async_context(Supervisor(output))
-        waiting = await _start_sandboxes(plan, port, env["COUNTERSIGN_PUBLIC_BASE_URL"], loading, output)
-        settings, stores = load_settings(environ={**os.environ, **env}), None
+        waiting = await _start_sandboxes(plan, port, settings.countersign.public_base_url, loading, output)
+        stores = None
         if settings.uses_embedded_stores:
             stores = await stack.enter_async_context(EmbeddedStores(plan.data_dir))
             settings = on_stores(settings, stores)
-            env |= {name: urls_of(settings)[kind].reveal() for kind, name in URL_VARIABLES.items()}
         # Entered after the stores, so that its processes end before them.
         supervisor = await stack.enter_async_context(Supervisor(output))
         if settings.database.owner_url is not None:
             await migrate(settings.database.owner_url)
+        env = _environment(plan, settings, url, nonce)
         for name in (*_BESIDE, _GATEWAY):
             await supervisor.start(_own_process(name, env))
         sandboxes = [await _meet(loading, output, adapter, future) for adapter, future in waiting]
@@ -107,19 +106,27 @@ async def open_house(
         )
 
 
-def _environment(plan: HousePlan, url: str, nonce: str) -> dict[str, str]:
-    general = plan.settings.countersign
-    base = general.public_base_url
-    if base == GeneralSettings().public_base_url:
-        base = url
+def _on_this_machine(plan: HousePlan, url: str) -> Settings:
+    """The plan's settings, on loopback and in the data folder."""
+    settings = with_loopback(plan.settings)
+    general = msgspec.structs.replace(settings.countersign, data_dir=plan.data_dir)
+    if general.public_base_url == GeneralSettings().public_base_url:
+        general = msgspec.structs.replace(general, public_base_url=url)
+    return msgspec.structs.replace(settings, countersign=general)
+
+
+def _environment(plan: HousePlan, settings: Settings, url: str, nonce: str) -> dict[str, str]:
+    general = settings.countersign
+    stores = {URL_VARIABLES[name]: store.reveal() for name, store in urls_of(settings).items()}
     return {
-        "COUNTERSIGN_DATA_DIR": str(plan.data_dir),
-        "COUNTERSIGN_PUBLIC_BASE_URL": base,
-        "COUNTERSIGN_LOOPBACK_ALLOW_LIST": ",".join(dict.fromkeys((*general.loopback_allow_list, *LOOPBACK))),
+        **plan.environment,
+        "COUNTERSIGN_DATA_DIR": str(general.data_dir),
+        "COUNTERSIGN_PUBLIC_BASE_URL": general.public_base_url,
+        "COUNTERSIGN_LOOPBACK_ALLOW_LIST": ",".join(general.loopback_allow_list),
         "COUNTERSIGN_HTTP_HOST": "127.0.0.1",
         "COUNTERSIGN_HTTP_PORT": url.rpartition(":")[2],
-        "COUNTERSIGN_START_NONCE": nonce,
-        **plan.extra,
+        START_NONCE_VARIABLE: nonce,
+        **stores,
     }
 
 

@@ -15,6 +15,6 @@ def sandbox(options: argparse.Namespace) -> int:
         if wanted in {adapter.webhook_path, adapter.name.replace("_", "-")}:
             arguments = [one for one in options.arguments if one != "--"]
             sys.stdout.flush()
-            os.execv(sys.executable, [sys.executable, "-m", adapter.sandbox.module, *arguments])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-m", adapter.sandbox.module, *arguments])  # noqa: S606  (the module is a constant of the adapter)
     known = ", ".join(sorted(adapter.webhook_path for adapter in adapters().values()))
     raise ConfigError(f"there is no sandbox called {options.provider!r}; choose one of: {known}.")

@@ -1,4 +1,4 @@
-"""The connections that the settings describe (DOCUSIGN_..., ADOBESIGN_...), made once for the default tenant.
+"""The connections that the settings of the providers describe, made once for the default tenant.
 
 An installation with one tenant needs no administrator's call: its settings are enough. Once made, a connection
 belongs to the administrators' API: later changes of the settings do not touch it, which is said when asked.

@@ -6,7 +6,6 @@ Must use nothing of the machine's own installation: settings of the environment 
 
 import argparse
 import asyncio
-import os
 import shutil
 import signal
 import sys
@@ -20,7 +19,7 @@ from config.errors import ConfigError, StoreUnavailable
 from config.exit import exit_now
 from config.logging import configure_logging
 from config.settings import ENVIRONMENT_PREFIXES, Settings
-from config.settings_source import CONFIG_FILE_VARIABLE, load_settings
+from config.settings_source import CONFIG_FILE_VARIABLE, load_settings, section_fields, variable_name
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.demo.receiver import Receiver
 from gateway.cli.demo.story import Report, Story, judge, new_folder
@@ -33,9 +32,6 @@ from gateway.composition import open_services
 
 def demo(options: argparse.Namespace) -> int:
     """Exit status 0 when everything came and was proved."""
-    for name in list(os.environ):
-        if name == CONFIG_FILE_VARIABLE or name.startswith(tuple(ENVIRONMENT_PREFIXES.values())):
-            del os.environ[name]
     configure_logging("critical")
     keep = Path(options.keep).absolute() if options.keep else None
     pdf = Path(options.pdf).absolute() if options.pdf else None
@@ -92,7 +88,13 @@ async def _in_house(
             file = data_dir / "development.json"
             return await ensure_development(services, file, sandboxes, tenant_name="Demo")
 
-    plan = HousePlan(data_dir=data_dir, port=0, keep_sandboxes=False, settings=load_settings())
+    plan = HousePlan(
+        data_dir=data_dir,
+        port=0,
+        keep_sandboxes=False,
+        settings=load_settings(environ={}),
+        environment=_nothing_set(),
+    )
     async with (
         Receiver() as receiver,
         httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(60.0)) as client,
@@ -123,6 +125,16 @@ def _document(pdf: Path | None, folder: Path) -> tuple[bytes, str, tuple[Place, 
         raise DemoFailed(f"{pdf} cannot be used: {error}; choose another with --pdf.") from error
     kept.write_bytes(document)
     return document, pdf.name, places
+
+
+def _nothing_set() -> dict[str, str]:
+    """Every setting's variable, empty, which counts as not set: the machine's own installation is not ours."""
+    variables = {
+        variable_name(section, name): ""
+        for section in ENVIRONMENT_PREFIXES
+        for name in section_fields(section)
+    }
+    return variables | {CONFIG_FILE_VARIABLE: ""}
 
 
 def _end_on_signals() -> None:
