@@ -89,8 +89,9 @@ class BlobStore:
             raise
         return StoredBlob(key, sealer.sha256.hexdigest(), sealer.size)
 
-    async def open(self, tenant_id: UUID, key: str) -> AsyncIterator[bytes]:
-        """The plain bytes, frame by frame, each authenticated before it is given.
+    async def open(self, tenant_id: UUID, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The plain bytes from `offset` on, each frame authenticated before it is given; what lies before the
+        offset is neither fetched nor checked.
 
         Raises BlobNotFound, and BlobDamaged when a frame fails; a missing end is found at the end, so a
         consumer must not act on the whole before the iteration has finished.
@@ -98,15 +99,28 @@ class BlobStore:
         assert_no_open_transaction()
         if not key.startswith(f"{tenant_id}/") or _KEY.fullmatch(key) is None:
             raise BlobNotFound("the tenant has no object under that key")
+        first = max(0, offset - 1) // FRAME_BYTES  # an offset at the very end still lies in the last frame
+        opener: _Opener | None = None
         try:
-            answer = await obstore.get_async(self._objects, key)
+            if first:
+                head = bytes(await obstore.get_range_async(self._objects, key, start=0, end=_HEAD_BYTES))
+                start = _HEAD_BYTES + first * (FRAME_BYTES + _TAG_BYTES)
+                answer = await obstore.get_async(self._objects, key, options={"range": {"offset": start}})
+                opener = await self._opener(tenant_id, key, head, first)
+            else:
+                answer = await obstore.get_async(self._objects, key)
             stream = answer.stream(min_chunk_size=4 * FRAME_BYTES)
         except FileNotFoundError as error:
             raise BlobNotFound("the tenant has no object under that key") from error
+        except BlobDamaged:
+            raise
         except Exception as error:
             raise StoreUnavailable(f"the blob store does not answer ({type(error).__name__})") from error
-        async for frame in self._opened(tenant_id, key, stream):
-            yield frame
+        skip = offset - first * FRAME_BYTES
+        async for frame in self._opened(tenant_id, key, stream, opener):
+            if skip < len(frame):
+                yield frame[skip:] if skip else frame
+            skip = max(0, skip - len(frame))
 
     async def read(self, tenant_id: UUID, key: str) -> bytes:
         """The whole object in memory: for small ones."""
@@ -124,9 +138,11 @@ class BlobStore:
         except Exception as error:
             raise StoreUnavailable(f"the blob store does not answer ({type(error).__name__})") from error
 
-    async def _opened(self, tenant_id: UUID, key: str, stream: AsyncIterable[Any]) -> AsyncIterator[bytes]:
+    async def _opened(
+        self, tenant_id: UUID, key: str, stream: AsyncIterable[Any], opener: "_Opener | None"
+    ) -> AsyncIterator[bytes]:
+        """`opener` None: the stream begins with the head."""
         held = bytearray()
-        opener: _Opener | None = None
         async for chunk in _named_errors(stream):
             held += chunk
             if opener is None and len(held) >= _HEAD_BYTES:
@@ -141,15 +157,15 @@ class BlobStore:
             raise BlobDamaged("the object is cut off")
         yield opener.open_frame(bytes(held), is_last=True)
 
-    async def _opener(self, tenant_id: UUID, key: str, head: bytes) -> "_Opener":
-        if head[: len(_MAGIC)] != _MAGIC:
+    async def _opener(self, tenant_id: UUID, key: str, head: bytes, first: int = 0) -> "_Opener":
+        if len(head) < _HEAD_BYTES or head[: len(_MAGIC)] != _MAGIC:
             raise BlobDamaged("the object has no known form")
         key_id = UUID(bytes=head[len(_MAGIC) : len(_MAGIC) + 16])
         try:
             data_key = await self._vault.key(self._database, tenant_id, key_id)
         except VaultError as error:
             raise BlobDamaged("the object names a data key that the tenant does not have") from error
-        return _Opener(data_key.key, tenant_id, key, head)
+        return _Opener(data_key.key, tenant_id, key, head, first)
 
     async def _remove_unfinished(self, key: str) -> None:
         try:
@@ -206,13 +222,13 @@ class _Handover:
 
 
 class _Frames:
-    """Key, nonces and additional data of one object's frames."""
+    """Key, nonces and additional data of one object's frames, from the frame `first` on."""
 
-    def __init__(self, data_key: bytes, tenant_id: UUID, key: str, head: bytes) -> None:
+    def __init__(self, data_key: bytes, tenant_id: UUID, key: str, head: bytes, first: int = 0) -> None:
         derived = HKDF(SHA256(), 32, salt=head[-_SALT_BYTES:], info=b"countersign blob v1").derive(data_key)
         self._cipher = AESGCM(derived)
         self._binding = f"{tenant_id}|{key}|".encode() + head
-        self._number = 0
+        self._number = first
 
     def next_nonce(self, *, is_last: bool) -> bytes:
         nonce = self._number.to_bytes(11, "big") + (b"\1" if is_last else b"\0")

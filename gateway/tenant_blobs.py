@@ -13,8 +13,8 @@ class TenantBlobs:
         self._blobs = blobs
         self._tenant_id = tenant_id
 
-    def read(self, key: str) -> AsyncIterator[bytes]:
-        return self._blobs.open(self._tenant_id, key)
+    def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        return self._blobs.open(self._tenant_id, key, offset)
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:
         stored = await self._blobs.put(self._tenant_id, chunks)

@@ -63,14 +63,11 @@ async def _read_part(chunk: BlobChunk, blobs: BlobSource) -> AsyncGenerator[byte
     """The part's bytes, one piece late: the last is given out only when the length has proved right."""
     wanted = _part_length(chunk)
     to_the_end = chunk.offset + wanted == chunk.size_bytes
-    skip, given = chunk.offset, 0
+    given = 0
     held = b""
-    source = blobs.read(chunk.blob_key)
+    source = blobs.read(chunk.blob_key, chunk.offset)
     try:
-        async for read in source:
-            piece = read
-            if skip:
-                skip, piece = max(0, skip - len(piece)), piece[skip:]
+        async for piece in source:
             if not piece:
                 continue
             if given + len(piece) > wanted:

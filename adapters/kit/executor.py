@@ -168,7 +168,7 @@ class Executor:
 class _NoBlobs:
     """Authorization has no documents."""
 
-    def read(self, key: str) -> AsyncIterator[bytes]:
+    def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
         raise LookupError("authorization reads no documents")
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:

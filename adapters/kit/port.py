@@ -280,7 +280,9 @@ class Adapter(Protocol):
 class BlobSource(Protocol):
     """Where the executor reads and keeps documents; config.blobs bound to one tenant."""
 
-    def read(self, key: str) -> AsyncIterator[bytes]: ...
+    def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The document from that byte on. A part of a large one must not cost what lies before it."""
+        ...
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:
         """(key, sha256 hex, size in bytes). Leaves nothing behind when the iterator raises."""

@@ -57,6 +57,39 @@ async def test_blob_of_any_size_is_read_back_with_its_digest(
     assert size < 100 or content[:100] not in path.read_bytes()
 
 
+SIZE = 3 * FRAME_BYTES
+
+
+@pytest.mark.parametrize("url", ["folder", "memory:"])
+@pytest.mark.parametrize(
+    "offset",
+    [0, 1, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1, 2 * FRAME_BYTES + 7, SIZE - 1, SIZE],
+)
+async def test_blob_is_read_from_any_byte_on(store: Store, folder: Path, url: str, offset: int) -> None:
+    blobs = make_blobs(store, folder.as_uri() if url == "folder" else url)
+    content = os.urandom(SIZE)
+    stored = await blobs.put(TENANT, parts(content))
+    assert b"".join([frame async for frame in blobs.open(TENANT, stored.key, offset)]) == content[offset:]
+
+
+async def test_blob_read_from_its_middle_touches_nothing_before_and_checks_the_rest(
+    blobs: BlobStore, folder: Path
+) -> None:
+    content = os.urandom(SIZE)
+    stored = await blobs.put(TENANT, parts(content))
+    (path,) = stored_files(folder)
+    raw = bytearray(path.read_bytes())
+    raw[100] ^= 1  # in the first frame
+    path.write_bytes(raw)
+    assert (
+        b"".join([f async for f in blobs.open(TENANT, stored.key, 2 * FRAME_BYTES)]) == content[-FRAME_BYTES:]
+    )
+    for damaged in (raw[:-1], raw[: 52 + 2 * (FRAME_BYTES + 16)], raw[:40]):
+        path.write_bytes(damaged)
+        with pytest.raises((BlobDamaged, StoreUnavailable)):
+            _ = [frame async for frame in blobs.open(TENANT, stored.key, 2 * FRAME_BYTES)]
+
+
 async def test_blob_that_is_altered_cut_or_reordered_is_found_damaged(blobs: BlobStore, folder: Path) -> None:
     stored = await blobs.put(TENANT, parts(os.urandom(3 * FRAME_BYTES + 10)))
     (path,) = stored_files(folder)

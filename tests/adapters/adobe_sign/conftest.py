@@ -26,9 +26,9 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
+    async def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
         content = self.kept[key]
-        for start in range(0, len(content), 65536):
+        for start in range(offset, len(content), 65536):
             yield content[start : start + 65536]
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:

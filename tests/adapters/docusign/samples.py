@@ -188,8 +188,8 @@ class MemoryBlobs:
     def __init__(self, **blobs: bytes) -> None:
         self.blobs = {key.replace("_", "-"): body for key, body in blobs.items()}
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
-        yield self.blobs[key]
+    async def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        yield self.blobs[key][offset:]
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:
         body = b"".join([chunk async for chunk in chunks])

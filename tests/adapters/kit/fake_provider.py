@@ -220,11 +220,11 @@ class MemoryBlobs:
         self.piece = 64 * 1024
         self.unfinished = 0
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
+    async def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
         content = self.stored[key]
         self.unfinished += 1
         try:
-            for start in range(0, len(content), self.piece):
+            for start in range(offset, len(content), self.piece):
                 yield content[start : start + self.piece]
         finally:
             self.unfinished -= 1

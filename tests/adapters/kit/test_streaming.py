@@ -33,8 +33,8 @@ class GeneratedBlobs(MemoryBlobs):
     size = 50 * MIB
     kept = 0
 
-    async def read(self, key: str) -> AsyncIterator[bytes]:
-        for _ in range(self.size // 65536):
+    async def read(self, key: str, offset: int = 0) -> AsyncIterator[bytes]:
+        for _ in range(offset // 65536, self.size // 65536):
             yield bytes(65536)
 
     async def write(self, chunks: AsyncIterator[bytes]) -> tuple[str, str, int]:
