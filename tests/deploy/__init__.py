@@ -1,0 +1,1 @@
+"""The container files, checked by their structure: no engine runs here."""
