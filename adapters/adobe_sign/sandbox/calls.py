@@ -129,6 +129,8 @@ async def _run(call: Call, handler: Handler, scope: str, *, public: bool) -> Res
         LoggedRequest(call.operation, call.request.method, call.request.url.path, answered.status, box.now())
     )
     await _fault_after(call)
+    if answered.status < 300 and call.box.faults.take(call.operation, FaultKind.HTTP_500_AFTER_ACCEPT):
+        answered = _error_page(500, "Internal Server Error")
     return to_response(answered)
 
 
@@ -247,6 +249,10 @@ def _broken_reply(call: Call, fault: Fault) -> Reply:
     status, title = (
         (502, "Bad Gateway") if fault.kind is FaultKind.HTML_502 else (500, "Internal Server Error")
     )
+    return _error_page(status, title)
+
+
+def _error_page(status: int, title: str) -> Reply:
     page = f"<html><head><title>{title}</title></head><body><h1>{status} {title}</h1></body></html>"
     return Reply(status=status, content=page.encode(), media_type="text/html")
 

@@ -21,6 +21,7 @@ class FaultKind(StrEnum):
     RESET_AFTER = "reset_after"
     HTTP_429 = "http_429"
     HTTP_500_HTML = "http_500_html"
+    HTTP_500_AFTER_ACCEPT = "http_500_after_accept"
     HTML_502 = "html_502"
     PRECONDITION_412_ONCE = "precondition_412_once"
     DUPLICATE_WEBHOOK = "duplicate_webhook"

@@ -12,6 +12,7 @@ class FaultKind(StrEnum):
     RESET_AFTER = "reset_after"
     HTTP_429 = "http_429"
     HTTP_500_HTML = "http_500_html"
+    HTTP_500_AFTER_ACCEPT = "http_500_after_accept"
     EMBEDDED_ERROR_DETAILS = "embedded_error_details"
     DUPLICATE_WEBHOOK = "duplicate_webhook"
     REORDER_WEBHOOKS = "reorder_webhooks"

@@ -134,6 +134,8 @@ async def _send(
     if held.status < 300 and world.faults.take(FaultKind.RESET_AFTER, operation):
         drop_connection(scope)
         return
+    if held.status < 300 and world.faults.take(FaultKind.HTTP_500_AFTER_ACCEPT, operation):
+        held.become(500, _HTML_ERROR, b"text/html")
     if held.status < 300 and world.faults.take(FaultKind.EMBEDDED_ERROR_DETAILS, operation):
         held.become(held.status, _with_embedded_error(held.body))
     if limited is None or limited.has_headers:

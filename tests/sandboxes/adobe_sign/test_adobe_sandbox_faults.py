@@ -156,3 +156,12 @@ def test_every_fault_kind_has_a_test() -> None:
     text = Path(__file__).read_text()
     missing = [kind for kind in FaultKind if f'"{kind.value}"' not in text]
     assert missing == []
+
+
+def test_error_page_after_the_work_hides_that_the_agreement_exists(api: Api) -> None:
+    body = api.body(externalId={"id": "env_500"})
+    api.fault("http_500_after_accept", "create_agreement")
+    answer = api.call("POST", "/agreements", body)
+    assert answer.status_code == 500
+    assert answer.text.startswith("<html>")
+    assert len(api.get("/agreements?externalId=env_500")["userAgreementList"]) == 1

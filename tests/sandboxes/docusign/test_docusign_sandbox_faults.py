@@ -54,6 +54,13 @@ def test_html_error_is_no_json(sandbox: Sandbox) -> None:
     assert answer.text.startswith("<!DOCTYPE html>")
 
 
+def test_an_error_page_after_the_work_hides_that_the_envelope_is_there(sandbox: Sandbox) -> None:
+    sandbox.fault("http_500_after_accept", match="envelopes.create")
+    answer = sandbox.api("POST", "/envelopes", definition(transactionId="t-500"))
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html")
+    assert len(_transactions(sandbox, "t-500")) == 1
+
+
 def test_embedded_error_stands_inside_a_success(sandbox: Sandbox) -> None:
     envelope_id = sandbox.create()
     sandbox.fault("embedded_error_details", match="recipients.update")
