@@ -1,5 +1,3 @@
-"""Fixtures: the outbound hub over a store of the test's own, and a receiver on 127.0.0.1."""
-
 """Fixtures of the outbound tests."""
 
 from collections.abc import AsyncIterator
