@@ -1,7 +1,8 @@
 """The four database roles, as one SQL script for a superuser to run once per server.
 
 owner    DDL and migrations; owns the tables; not a superuser.
-ledger   owns the functions that append; cannot log in; the owner may hand functions to it.
+ledger   owns the functions that append; cannot log in. The owner is a member, so that a migration can hand it a
+         function (SET ROLE), and (from PostgreSQL 16 on) inherits none of its rights: its own statements cannot append.
 app      the gateway's requests; row-level security applies; no table is its own.
 hub      deliverer, sweeps, inbox: works across tenants, bypasses row-level security; no table is its own.
 Must never run as part of a request or a migration: it needs a superuser, and nothing else of ours has one.
@@ -18,6 +19,12 @@ HUB = "countersign_hub"
 LOGIN_ROLES = (OWNER, APP, HUB)
 
 _ATTRIBUTES = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+# From PostgreSQL 16 on inheriting is the membership's own property, and an old membership keeps what it had. On 15
+# it is the role's: an owner without it would lose the schema too, which it has through pg_database_owner.
+_MEMBERSHIP = (
+    f"DO $$ BEGIN EXECUTE 'GRANT {LEDGER} TO {OWNER}' || CASE WHEN current_setting('server_version_num')::int"
+    " >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END; END $$;"
+)
 
 
 def roles_script(passwords: Mapping[str, Secret]) -> str:
@@ -36,7 +43,7 @@ def roles_script(passwords: Mapping[str, Secret]) -> str:
         bypass = "BYPASSRLS" if role == HUB else "NOBYPASSRLS"
         login = f"LOGIN PASSWORD {_literal(passwords[role])}" if role in LOGIN_ROLES else "NOLOGIN"
         lines.append(f"ALTER ROLE {role} {_ATTRIBUTES} {bypass} {login};")
-    lines.append(f"GRANT {LEDGER} TO {OWNER};")
+    lines.append(_MEMBERSHIP)
     return "\n".join(lines) + "\n"
 
 

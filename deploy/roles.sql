@@ -17,7 +17,7 @@ DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_app
 ALTER ROLE countersign_app NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS LOGIN PASSWORD :'app_password';
 DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'countersign_hub') THEN CREATE ROLE countersign_hub; END IF; END $$;
 ALTER ROLE countersign_hub NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS LOGIN PASSWORD :'hub_password';
-GRANT countersign_ledger TO countersign_owner;
+DO $$ BEGIN EXECUTE 'GRANT countersign_ledger TO countersign_owner' || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE, SET TRUE' ELSE '' END; END $$;
 SELECT 'CREATE DATABASE countersign OWNER countersign_owner' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'countersign') \gexec
 REVOKE CONNECT, TEMPORARY ON DATABASE countersign FROM PUBLIC;
 GRANT CONNECT ON DATABASE countersign TO countersign_owner, countersign_app, countersign_hub;

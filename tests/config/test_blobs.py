@@ -243,6 +243,8 @@ async def test_blob_on_s3_is_kept_read_deleted_and_never_half_written(store: Sto
     content = os.urandom(12_000_000)
     stored = await blobs.put(TENANT, parts(content, 1_000_000))
     assert await blobs.read(TENANT, stored.key) == content
+    tail = b"".join([frame async for frame in blobs.open(TENANT, stored.key, 11_000_000)])
+    assert tail == content[11_000_000:]
 
     async def broken() -> AsyncIterator[bytes]:
         yield os.urandom(7_000_000)

@@ -26,12 +26,8 @@ async def superuser(store):
     return await asyncpg.connect(SHARED.url("postgres", store.name).reveal())
 
 
-# The owner may do what the append function may, because migrations hand functions over to its role.
-@pytest.mark.parametrize(
-    ("role", "statement"),
-    [(role, statement) for role in ("app", "hub") for statement in WRITES]
-    + [("owner", one) for one in CHANGES],
-)
+@pytest.mark.parametrize("role", ["app", "hub", "owner"])
+@pytest.mark.parametrize("statement", WRITES)
 async def test_login_roles_cannot_write_the_ledger_directly(store, ledger, role, statement):
     await record(ledger, store.app, make_event())
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
