@@ -154,6 +154,7 @@ async def compare(stores: EmbeddedStores, settings: Settings, given: dict[str, s
             "DATABASE_OWNER_URL": stores.database_owner_url.reveal(),
             "REDIS_URL": stores.redis_url.reveal(),
             "COUNTERSIGN_DATA_DIR": str(settings.countersign.data_dir),
+            "COUNTERSIGN_LIMIT_INBOUND_PER_MINUTE": "1000000",
             "BENCH_KEY": KEY,
             "BENCH_CREDENTIALS": json.dumps(given),
         }

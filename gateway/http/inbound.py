@@ -19,6 +19,7 @@ from gateway.tenants.find_sender import SenderDirectory
 from webhooks.inbound.keep import MessageKeeper
 from webhooks.inbound.receive import Door, Headers
 from webhooks.inbound.refusals import Refusals
+from webhooks.inbound.throttle import Throttle
 
 _OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False, "status_code": 200}
 
@@ -31,6 +32,7 @@ async def open_door(services: Services) -> AsyncIterator[Door]:
         SenderDirectory(services).find,
         MessageKeeper(services.hub, services.vault, services.ids),
         Refusals(services.hub, services.clock),
+        Throttle(services.settings.limit.inbound_per_minute, services.clock),
         bell.ring_inbox,
         _count,
         body_bytes=services.settings.inbox.body_bytes,

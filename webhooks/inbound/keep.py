@@ -48,6 +48,7 @@ class MessageKeeper:
         self._vault = vault
         self._ids = ids
         self._queue: deque[_Waiting] = deque()
+        self._writing = 0
         self._writers: set[asyncio.Task[None]] = set()
 
     async def keep(self, sender: Sender, request: RawRequest, key_index: int) -> Kept:
@@ -64,7 +65,8 @@ class MessageKeeper:
             asyncio.get_running_loop().create_future(),
         )
         self._queue.append(waiting)
-        if len(self._writers) < _AT_ONCE:
+        if self._writing < _AT_ONCE:
+            self._writing += 1
             writer = asyncio.create_task(self._write())
             self._writers.add(writer)
             writer.add_done_callback(self._writers.discard)
@@ -79,14 +81,18 @@ class MessageKeeper:
         return await self._vault.encrypt(self._hub, sender.tenant_id, Place(TABLE, column, message_id), plain)
 
     async def _write(self) -> None:
-        while self._queue:
-            batch = self._take()
-            try:
-                await self._insert(batch)
-            except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
-                for waiting in batch:
-                    if not waiting.kept.done():
-                        waiting.kept.set_exception(error)
+        try:
+            while self._queue:
+                batch = self._take()
+                try:
+                    await self._insert(batch)
+                except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
+                    for waiting in batch:
+                        if not waiting.kept.done():
+                            waiting.kept.set_exception(error)
+        finally:
+            # In the same step in which the queue was seen empty: what comes next starts a writer of its own.
+            self._writing -= 1
 
     def _take(self) -> list[_Waiting]:
         batch, total = [self._queue.popleft()], 0

@@ -5,6 +5,7 @@ An authentic message is answered 2xx once it is durable and whatever it says: a 
 make a provider hold back all that follow. Must never log a body, a header's value or a path key.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from normalizer.ids import Kind, print_id
 from webhooks.inbound.keep import MessageKeeper
 from webhooks.inbound.ports import CountPost, FindSender, Sender, WakeWorkers
 from webhooks.inbound.refusals import Refusals
+from webhooks.inbound.throttle import Throttle
 
 _NOT_FOUND = Reply(404)
 _TOO_LARGE = Reply(413, (("connection", "close"),))
@@ -30,6 +32,7 @@ class Door:
         find: FindSender,
         keeper: MessageKeeper,
         refusals: Refusals,
+        throttle: Throttle,
         wake: WakeWorkers,
         count: CountPost,
         *,
@@ -39,6 +42,7 @@ class Door:
         self._find = find
         self._keeper = keeper
         self._refusals = refusals
+        self._throttle = throttle
         self._wake = wake
         self._count = count
         self._body_bytes = body_bytes
@@ -65,6 +69,8 @@ class Door:
         sender = await self._sender(webhook_path, path_key)
         if sender is None:
             return self._refuse(None, "no connection under this path", _NOT_FOUND)
+        if _declared_bytes(headers) > self._body_bytes:
+            return self._refuse(sender, "body over the limit", _TOO_LARGE)
         buffered = bytearray()
         try:
             async for chunk in chunks:
@@ -86,6 +92,10 @@ class Door:
         reply = adapter.acknowledge(request, sender.connection, verdict)
         if not verdict.authentic:
             return self._refuse(sender, verdict.reason, reply)
+        wait_s = self._throttle.take(sender.connection_id)
+        if wait_s > 0:
+            self._count(adapter.name, "throttled")
+            return Reply(429, (("retry-after", str(math.ceil(wait_s))),))
         kept = await self._keeper.keep(sender, request, verdict.key_index)
         self._wake()
         self._count(adapter.name, "accepted" if kept.fresh else "duplicate")
@@ -124,3 +134,9 @@ class Door:
         """Waits for messages that are being written, and writes the last counts."""
         await self._keeper.aclose()
         await self._refusals.aclose()
+
+
+def _declared_bytes(headers: Headers) -> int:
+    """0 when the length is not told; the bytes themselves are counted in any case."""
+    told = next((value for name, value in headers if name == "content-length"), "")
+    return int(told) if told.isdecimal() and len(told) < 16 else 0

@@ -37,17 +37,21 @@ class Refusals:
         self._hub = hub
         self._clock = clock
         self._counts: Counter[tuple[UUID, UUID, datetime, str]] = Counter()
-        self._reasons: dict[UUID, set[str]] = {}
+        self._reasons: dict[UUID, set[str]] = {}  # of this minute
+        self._minute: datetime | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     def count(self, sender: Sender | None, reason: str) -> None:
         tenant, connection = (sender.tenant_id, sender.connection_id) if sender else (NOBODY, NOBODY)
+        minute = self._clock.now().replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute = minute
+            self._reasons.clear()
         known = self._reasons.setdefault(connection, set())
         if reason not in known and len(known) >= _REASONS_PER_CONNECTION:
             reason = _OTHER
         known.add(reason)
-        minute = self._clock.now().replace(second=0, microsecond=0)
         self._counts[(tenant, connection, minute, reason[:200])] += 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._start_flush)
@@ -59,7 +63,6 @@ class Refusals:
     async def flush(self) -> None:
         """Writes what was counted so far; while the store is away it stays counted."""
         counts, self._counts = self._counts, Counter()
-        self._reasons.clear()
         if not counts:
             return
         columns = list(zip(*counts, strict=True))

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.kit.port import RawRequest
 from config.clock import SystemClock
+from config.errors import StoreUnavailable
 from config.vault import Place
 from gateway.tenants.find_sender import SenderDirectory
 from tests.webhooks.inbound.house import (
@@ -200,3 +201,61 @@ async def test_docusign_path_answers_no_challenge(gateway: House) -> None:
     placed = await gateway.docusign()
     async with gateway.http.get(gateway.base + placed.path) as answer:
         assert answer.status == 405
+
+
+async def test_connection_over_its_limit_is_told_to_come_again_and_others_are_not(settings) -> None:
+    limited = msgspec.structs.replace(
+        settings, limit=msgspec.structs.replace(settings.limit, inbound_per_minute=3)
+    )
+    async with open_house(limited) as house, serve(house):
+        placed, other = await house.docusign(), await house.docusign()
+        for _ in range(5):
+            assert await house.deliver(placed, b"{}", "forged") == 401
+        statuses = [await house.deliver(placed, b"%d" % number) for number in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        answer = await house.post(placed.path, b"{}", signed(b"{}", KEY))
+        assert 1 <= int(answer.headers["Retry-After"]) <= 20
+        assert await house.deliver(other, b"{}") == 200
+        assert len(await house.messages()) == 4
+
+
+async def test_message_that_cannot_be_made_durable_is_not_acknowledged(house: House) -> None:
+    hub = house.services.hub
+
+    class Away:
+        def __getattr__(self, name: str):
+            return getattr(hub, name)
+
+        async def fetch(self, *_: object):
+            raise StoreUnavailable("away")
+
+    placed = await house.docusign()
+    broken = replace(house.services, hub=Away())
+    house.services = broken
+    async with serve(house):
+        assert await house.deliver(placed, b"{}") == 503
+
+
+async def test_sender_that_hangs_up_in_the_middle_leaves_nothing(gateway: House) -> None:
+    placed = await gateway.docusign()
+    address = gateway.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(address[0], int(address[1]))
+    head = f"POST {placed.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in signed(b"{}", KEY).items())
+    writer.write(head.encode() + b"\r\n{")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert await gateway.deliver(placed, b"{}") == 200
+    assert len(await gateway.messages()) == 1
+    assert reader is not None
+
+
+async def test_body_that_is_declared_too_large_is_refused_before_it_is_sent(gateway: House) -> None:
+    placed = await gateway.docusign()
+    address = gateway.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(address[0], int(address[1]))
+    writer.write(f"POST {placed.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n".encode())
+    assert b" 413 " in await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    await writer.wait_closed()
