@@ -40,13 +40,13 @@ async def correct_recipient(
             "The correction cannot be taken.", (Finding("/email", "Not an e-mail address."),)
         )
     envelope = await load_envelope(services.database, caller.tenant_id, envelope_id)
+    recipient = envelope.recipient(recipient_id)
+    if recipient is None:
+        raise NotFound("recipient", print_id(Kind.RECIPIENT, recipient_id))
     if envelope.status not in IN_FLIGHT:
         raise InvalidTransition(
             envelope.status, "corrected", f"An envelope that is {envelope.status} is not corrected."
         )
-    recipient = envelope.recipient(recipient_id)
-    if recipient is None:
-        raise NotFound("recipient", print_id(Kind.RECIPIENT, recipient_id))
     if recipient.status.is_terminal:
         raise InvalidTransition(recipient.status, "corrected", f"This recipient is {recipient.status}.")
     correction = RecipientCorrection(

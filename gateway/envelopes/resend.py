@@ -21,18 +21,20 @@ async def resend_envelope(
     Raises NotFound, InvalidTransition unless in flight, ValidationFailed for a recipient who has finished.
     """
     envelope = await load_envelope(services.database, caller.tenant_id, envelope_id)
-    if envelope.status not in IN_FLIGHT:
-        raise InvalidTransition(
-            envelope.status, "resent", f"An envelope that is {envelope.status} is not resent."
-        )
-    chosen = []
+    named = []
     for recipient_id in recipient_ids:
         recipient = envelope.recipient(recipient_id)
         if recipient is None:
             raise NotFound("recipient", print_id(Kind.RECIPIENT, recipient_id))
-        if recipient.status.is_terminal:
-            raise ValidationFailed(f"This recipient is {recipient.status}.", code="recipient_finished")
-        chosen.append(await outgoing_recipient(services, envelope, recipient))
+        named.append(recipient)
+    if envelope.status not in IN_FLIGHT:
+        raise InvalidTransition(
+            envelope.status, "resent", f"An envelope that is {envelope.status} is not resent."
+        )
+    finished = [one for one in named if one.status.is_terminal]
+    if finished:
+        raise ValidationFailed(f"This recipient is {finished[0].status}.", code="recipient_finished")
+    chosen = [await outgoing_recipient(services, envelope, one) for one in named]
     outcome = await call_provider(
         services,
         envelope,

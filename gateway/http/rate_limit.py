@@ -18,6 +18,7 @@ logger = logging.getLogger("countersign.http")
 
 _SCRIPT = resources.files("gateway.http").joinpath("token_bucket.lua").read_text()
 _LOCAL_SHARE = 4
+_AWAY_S = 5.0
 _LOCAL_KEYS = 10_000
 
 
@@ -45,14 +46,19 @@ class RateLimiter:
         self._per_minute = per_minute
         self._burst = burst
         self._local: dict[str, tuple[float, float]] = {}
+        self._away_until = 0.0
 
     async def take(self, key: str, per_minute: int | None = None) -> Allowance:
         """One token of the key's bucket; `per_minute` overrides the default limit."""
         limit = per_minute or self._per_minute
         burst = min(self._burst, limit)
+        if self._clock.monotonic() < self._away_until:
+            return self._take_locally(key, limit, burst)
         try:
             allowed, remaining, wait_ms = await self._script(keys=[f"rate:{key}"], args=[limit / 60, burst])
         except (RedisError, OSError) as error:
+            # Not every call waits for a Redis that is away.
+            self._away_until = self._clock.monotonic() + _AWAY_S
             logger.warning("rate limits are counted locally: %s", type(error).__name__)
             return self._take_locally(key, limit, burst)
         return Allowance(bool(allowed), limit, int(remaining), wait_ms / 1000)

@@ -22,11 +22,12 @@ class ConnectionCache:
     def __init__(self) -> None:
         self._kept: dict[tuple[UUID, int], tuple[float, OpenConnection]] = {}
 
-    def get(self, connection_id: UUID, version: int, now_s: float) -> OpenConnection | None:
+    def get(self, tenant_id: UUID, connection_id: UUID, version: int, now_s: float) -> OpenConnection | None:
         entry = self._kept.get((connection_id, version))
         if entry is None or now_s - entry[0] > _KEEP_S:
             return None
-        return entry[1]
+        # The database would not show it to another tenant; neither does the cache.
+        return entry[1] if entry[1].connection.tenant_id == str(tenant_id) else None
 
     def put(self, opened: OpenConnection, connection_id: UUID, now_s: float) -> None:
         if len(self._kept) >= _KEPT:

@@ -22,7 +22,7 @@ async def open_connection(
 ) -> OpenConnection:
     """With `version`, an already opened connection costs no statement. Raises NotFound."""
     if version is not None:
-        kept = services.connections.get(connection_id, version, services.clock.monotonic())
+        kept = services.connections.get(tenant_id, connection_id, version, services.clock.monotonic())
         if kept is not None:
             return kept
     async with services.database.transaction(tenant_id) as tx:
@@ -34,7 +34,7 @@ async def open_connection(
         )
     if row is None:
         raise NotFound("connection", print_id(Kind.CONNECTION, connection_id))
-    kept = services.connections.get(connection_id, row["version"], services.clock.monotonic())
+    kept = services.connections.get(tenant_id, connection_id, row["version"], services.clock.monotonic())
     if kept is not None:
         return kept
     adapter = services.adapters[row["provider"]]

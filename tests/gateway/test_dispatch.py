@@ -120,7 +120,7 @@ async def test_fail_over_goes_on_when_nothing_can_have_been_made(world: World, o
 
 @pytest.mark.parametrize("outcome", [Unknown("x"), LEARNED], ids=repr)
 async def test_fail_over_stays_when_something_may_exist_at_the_first(world: World, outcome: Failure) -> None:
-    _, body, status = await fail_over(world, outcome)
+    _, _, status = await fail_over(world, outcome)
     assert (status, world.fake("beta").calls) == (202 if isinstance(outcome, Unknown) else 422, [])
 
 

@@ -165,6 +165,13 @@ class World:
         assert self._lifespan is not None
         await self._lifespan
 
+    @property
+    def litestar(self) -> Any:
+        """The framework's application inside ours, for tests that go through its routes."""
+        return next(
+            cell.cell_contents for cell in self.app.__closure__ or () if hasattr(cell.cell_contents, "routes")
+        )
+
     def client(self, key: str = "", **headers: str) -> httpx.AsyncClient:
         if key:
             headers["authorization"] = f"Bearer {key}"
