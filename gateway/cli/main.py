@@ -17,14 +17,9 @@ Command = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  (its type has no other name)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status; a process of the entry point ends with it."""
-    # The rest of `sandbox` belongs to the sandbox, flags too: argparse would take some of them for its own.
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["sandbox"] and len(given) > 1 and not given[1].startswith("-"):
-        given.insert(2, "--")
-    options = _parser().parse_args(given)
-    status = _run(options)
+def main() -> int:
+    """The entry point: the process ends with the command's status."""
+    status = run(sys.argv[1:])
     if "obstore" in sys.modules:
         from config.exit import exit_now
 
@@ -32,7 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(arguments: Sequence[str]) -> int:
+    """The command's exit status; a usage error ends in SystemExit."""
+    given = list(arguments)
+    # What follows a sandbox's name belongs to the sandbox, flags too: argparse would take some for its own.
+    if given[:1] == ["sandbox"] and len(given) > 1 and not given[1].startswith("-"):
+        given.insert(2, "--")
+    return _call(_parser().parse_args(given))
+
+
+def _call(options: argparse.Namespace) -> int:
     from config.errors import ConfigError, StoreUnavailable, VaultError
 
     module, _, name = cast("str", options.command).partition(":")

@@ -1,0 +1,133 @@
+"""`countersign up` as a newcomer meets it: it starts, its three lines work, it stops and comes back as it was."""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.config.test_embedded import processes_naming, wait_until_none_names
+from tests.gateway.cli.command import CommandLine, clean_environ
+
+READY_WITHIN_S = 100
+STOPPED_WITHIN_S = 40
+
+
+def three_free_ports() -> int:
+    """The first of three ports in a row."""
+    for first in range(18_400 + os.getpid() % 2000, 32_000, 3):
+        probes = [socket.socket() for _ in range(3)]
+        try:
+            for number, probe in enumerate(probes):
+                probe.bind(("127.0.0.1", first + number))
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        return first
+    raise AssertionError("no three ports in a row are free")
+
+
+@contextmanager
+def running_up(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The process and what it has printed once it is up."""
+    command = [sys.executable, "-m", "gateway.cli.main", "up", "--data-dir", str(folder), "--port", str(port)]
+    with (folder.parent / "up.err").open("ab") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, env=clean_environ(), cwd=folder.parent
+        )
+        try:
+            yield process, read_until(process, b"Ctrl-C stops everything")
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+            wait_until_none_names(folder)
+
+
+def read_until(process: subprocess.Popen[bytes], wanted: bytes) -> str:
+    assert process.stdout is not None
+    pipe, printed, ends_at = process.stdout.fileno(), b"", time.monotonic() + READY_WITHIN_S
+    while wanted not in printed:
+        left = ends_at - time.monotonic()
+        assert left > 0, printed
+        if select.select([pipe], [], [], left)[0]:
+            read = os.read(pipe, 65_536)
+            assert read, f"it ended early, having said {printed!r}"
+            printed += read
+    return printed.decode()
+
+
+def stop(process: subprocess.Popen[bytes], which: signal.Signals) -> int:
+    process.send_signal(which)
+    return process.wait(STOPPED_WITHIN_S)
+
+
+def try_the_lines(printed: str, folder: Path) -> list[str]:
+    lines = [line.strip() for line in printed.splitlines() if re.match(r"  (curl|ENVELOPE=)", line)]
+    assert len(lines) == 3
+    script = "; echo ====; ".join(lines)
+    ended = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+        env=clean_environ(),
+        cwd=folder.parent,
+    )
+    assert ended.stderr == ""
+    return ended.stdout.split("====")
+
+
+@pytest.mark.timeout(240)
+async def test_up_starts_serves_its_three_lines_and_comes_back_with_the_same_tenant(tmp_path):
+    folder, port = tmp_path / "data", three_free_ports()
+    with running_up(folder, port) as (process, printed):
+        made, read, events = try_the_lines(printed, folder)
+        assert json.loads(read)["id"] == made.strip()
+        assert json.loads(read)["status"] == "sent"
+        assert json.loads(events)["entries"][0]["event_type"] == "envelope_created"
+        for kept in ("development.json", "running.json", "passwords.json"):
+            assert (folder / kept).stat().st_mode & 0o777 == 0o600
+        assert "PRIVATE KEY" not in (folder / "up.log").read_text()
+        # Commands of the same user work on the stores that run, and a second `up` is told why it cannot start.
+        cli = CommandLine({"COUNTERSIGN_DATA_DIR": str(folder)}, tmp_path)
+        (tenant,) = (await cli.well("tenant", "list", "--json")).document
+        assert tenant["id"] in printed
+        health = (await cli.well("provider", "check", "--json")).document
+        assert [row["ok"] for row in health] == [True, True]
+        said = (await cli.run_apart("up", "--port", str(port))).err
+        assert f"port {port} is taken" in said
+        said = (await cli.run_apart("up", "--port", "0")).err
+        assert "is used by process" in said
+        assert stop(process, signal.SIGINT) == 0
+    assert processes_naming(folder) == []
+    assert not (folder / "running.json").exists()
+    with running_up(folder, port) as (process, again):
+        keys = re.compile(r"cs_test_\w+|ten_\w+")
+        assert set(keys.findall(again)) == set(keys.findall(printed))
+        _, read, _ = try_the_lines(again, folder)
+        assert json.loads(read)["status"] == "sent"
+        connections = (await cli.well("provider", "check", "--json")).document
+        assert connections == health
+        assert stop(process, signal.SIGTERM) == 0
+    assert (await cli.run_apart("ledger", "verify", "--all")).document["valid"] is True
+
+
+async def test_up_refuses_a_port_that_leaves_no_room_for_the_sandboxes(tmp_path):
+    cli = CommandLine({"COUNTERSIGN_DATA_DIR": str(tmp_path / "data")}, tmp_path)
+    assert "--port is between" in (await cli.run_apart("up", "--port", "65535")).err
+    assert not (tmp_path / "data").exists()
