@@ -1,10 +1,12 @@
 """Worker and scheduler as processes: kills, a Redis that forgets or goes away, and orderly ends."""
 
 import asyncio
+import random
 import signal
 from pathlib import Path
 
 import msgspec
+import pytest
 import redis.asyncio
 
 from config.embedded_valkey import start_valkey
@@ -65,6 +67,30 @@ async def test_worker_killed_in_the_middle_of_a_batch_loses_nothing(
     assert [await house.ledger_types(ref) for ref in refs] == [["envelope_reminded"]] * 12
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_workers_killed_at_random_moments_lose_nothing_and_double_nothing(
+    gateway: House, processes: Processes
+) -> None:
+    placed = await gateway.docusign()
+    processes.start("scheduler")
+    chance, refs = random.Random(11), []
+    for _ in range(25):
+        worker = processes.start("worker")
+        for _ in range(20):
+            refs.append(await gateway.envelope(placed))
+            body = connect_message("envelope-reminder-sent", refs[-1])
+            assert await gateway.deliver(placed, body) == 200
+            assert await gateway.deliver(placed, body + b" ") == 200
+        await asyncio.sleep(chance.uniform(0.8, 2.2))
+        worker.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(worker.wait, 10)
+    processes.start("worker")
+    await eventually(lambda: all_done(gateway), within_s=120)
+    for ref in refs:
+        assert await gateway.ledger_types(ref) == ["envelope_reminded"]
+
+
 async def recorded(house: House, count: int) -> bool:
     found = await house.services.hub.fetchval(
         "SELECT count(*) FROM ledger_entries WHERE event_type = 'envelope_reminded'"
@@ -90,7 +116,8 @@ async def test_flushed_redis_loses_nothing(
         await valkey.flushall()
     await eventually(lambda: all_done(gateway))
     assert {(await gateway.status(ref))[0] for ref in refs} == {"sent"}
-    assert await gateway.services.hub.fetchval("SELECT state FROM jobs WHERE schedule IS NULL") == "done"
+    asked_for = "SELECT state = 'done' FROM jobs WHERE schedule IS NULL"
+    await eventually(lambda: gateway.services.hub.fetchval(asked_for))
 
 
 async def test_posts_are_taken_while_redis_is_away_and_processed_when_it_is_back(
