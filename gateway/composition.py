@@ -20,7 +20,7 @@ from config.queue import Wake, open_redis
 from config.secret import Secret
 from config.settings import ProviderSettings, Settings
 from config.vault import Vault
-from gateway.metrics import observe_provider_call
+from gateway.metrics import observe_circuit, observe_provider_call
 from gateway.migrations.run import check_roles
 from gateway.services import Services
 from gateway.tenants.api_keys import load_pepper
@@ -59,6 +59,7 @@ async def open_services(
             before_request=assert_no_open_transaction,
             observers=(observe_provider_call,),
         )
+        executor.breakers.listen(observe_circuit)
         stack.push_async_callback(executor.aclose)
         guard = Guard(settings.countersign.loopback_allow_list)
         stack.callback(guard.close)

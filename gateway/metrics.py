@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from adapters.kit.breaker import State
 from adapters.kit.observe import CallRecord
 
 REGISTRY = CollectorRegistry()
@@ -31,6 +32,12 @@ PROVIDER_SECONDS = Histogram(
     ["provider", "operation"],
     registry=REGISTRY,
 )
+CIRCUITS = Counter(
+    "countersign_circuit_changes_total",
+    "Changes of a provider's circuit breaker, by the state it went to",
+    ["provider", "state"],
+    registry=REGISTRY,
+)
 INBOUND = Counter(
     "countersign_inbound_messages_total",
     "Provider webhooks by verdict",
@@ -48,6 +55,11 @@ UNSETTLED = Gauge("countersign_envelopes_unsettled", "Envelopes whose dispatch i
 def observe_provider_call(record: CallRecord) -> None:
     PROVIDER_CALLS.labels(record.provider, record.operation, record.outcome).inc()
     PROVIDER_SECONDS.labels(record.provider, record.operation).observe(record.duration_ms / 1000)
+
+
+def observe_circuit(key: str, state: State) -> None:
+    """`key` is "provider/account"; the account is no label, there may be thousands."""
+    CIRCUITS.labels(key.partition("/")[0], state.value).inc()
 
 
 def render() -> bytes:

@@ -1,3 +1,5 @@
+"""Fixtures of the background jobs' tests."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 

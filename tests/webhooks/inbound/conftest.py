@@ -1,3 +1,5 @@
+"""Fixtures of the tests of providers' webhooks."""
+
 from collections.abc import AsyncIterator
 from pathlib import Path
 
