@@ -14,6 +14,24 @@ from config.errors import StoreUnavailable
 from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.http.dependencies import TheServices
+from webhooks.inbound.read import count_open
+
+# States with a partial index each: what has ended well is never counted, there are millions of it.
+_DELIVERIES = ("pending", "exhausted", "held")
+_MESSAGES = ("parked", "unprocessable", "dead")
+_FIGURES = (
+    "SELECT (SELECT count(*) FROM envelopes WHERE dispatch_state IN ('creating', 'unknown')) AS unsettled,"
+    " (SELECT EXTRACT(EPOCH FROM clock_timestamp() - min(due_at)) FROM deliveries"
+    "  WHERE state = 'pending' AND due_at <= clock_timestamp()) AS oldest, "
+    + ", ".join(
+        f"(SELECT count(*) FROM {table} WHERE state = '{state}') AS {what}_{state}"
+        for table, what, states in (
+            ("deliveries", "delivery", _DELIVERIES),
+            ("inbox_messages", "message", _MESSAGES),
+        )
+        for state in states
+    )
+)
 
 
 @get("/health", opt={"open": True}, include_in_schema=False)
@@ -45,14 +63,17 @@ async def ready(services: TheServices) -> Response[dict[str, Any]]:
 async def prometheus(services: TheServices) -> Response[bytes]:
     """Prometheus' text format; figures from SQL are read now."""
     try:
-        row = await services.hub.fetchrow(
-            "SELECT (SELECT count(*) FROM envelopes WHERE dispatch_state IN ('creating', 'unknown')) AS unsettled,"
-            " (SELECT EXTRACT(EPOCH FROM clock_timestamp() - min(due_at)) FROM deliveries"
-            "  WHERE state = 'pending' AND due_at <= clock_timestamp()) AS oldest"
-        )
+        row = await services.hub.fetchrow(_FIGURES)
+        inbox = await count_open(services.hub)
     except StoreUnavailable:
-        row = None
+        row, inbox = None, {}
+    for state, count in inbox.items():
+        metrics.INBOX.labels(state).set(count)
     if row is not None:
         metrics.UNSETTLED.set(row["unsettled"])
         metrics.OLDEST_DUE.set(max(0.0, float(row["oldest"] or 0)))
+        for state in _DELIVERIES:
+            metrics.UNDELIVERED.labels(state).set(row[f"delivery_{state}"])
+        for state in _MESSAGES:
+            metrics.INBOX.labels(state).set(row[f"message_{state}"])
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

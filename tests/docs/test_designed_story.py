@@ -1,5 +1,6 @@
 """What the design documents ask of the envelope's API, told once over HTTP, with every designed event recorded."""
 
+import re
 from typing import Any
 
 from gateway import metrics
@@ -184,6 +185,17 @@ async def test_routes_of_the_documents_are_those_of_the_openapi(world: World):
         for row in table.rows
     }
     assert listed == {(method, path) for method, path in offered if path.startswith("/api/")}
+
+
+async def test_metrics_that_the_alarms_watch_are_told(world: World):
+    answer = await world.client().get("/metrics")
+    assert answer.status_code == 200
+    operations = (DOCS / "operations.md").read_text(encoding="utf-8")
+    watched = re.findall(r"`(countersign_[a-z_]+)(?:\{(\w+)=\"(\w+)\"\})?", operations)
+    assert len(watched) >= 6
+    for name, label, value in watched:
+        shown = f'{name}{{{label}="{value}"}}' if label else name
+        assert shown in answer.text
 
 
 async def test_opened_circuit_is_counted_for_its_provider(world: World):
