@@ -13,8 +13,8 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: $(STAMP)            ## the main job on a real PDF: make demo [PDF=file]
-	$(BIN)/countersign demo $(if $(PDF),--pdf "$(PDF)")
+demo: $(STAMP)            ## the main job on a real PDF: make demo [PDF=file] [KEEP=folder]
+	$(BIN)/countersign demo $(if $(PDF),--pdf "$(PDF)") $(if $(KEEP),--keep "$(KEEP)")
 
 test: $(STAMP)            ## the short set, under ten minutes on two cores
 	$(BIN)/python -m pytest -n 2
@@ -28,8 +28,8 @@ check: $(STAMP)           ## what CI runs before the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-up: $(STAMP)              ## everything running, with URLs, a key and three curl lines
-	$(BIN)/countersign up
+up: $(STAMP)              ## everything running, with URLs, a key and three curl lines: make up [PORT=n]
+	$(BIN)/countersign up $(if $(PORT),--port "$(PORT)")
 
 bench: $(STAMP)           ## every benchmark, one JSON object each
 	$(BIN)/python -m bench

@@ -43,8 +43,8 @@ def demo(options: argparse.Namespace) -> int:
         report.problem = str(error)
     except asyncio.CancelledError:
         report.problem = "stopped before the end"
-    except (httpx.HTTPError, OSError) as error:
-        report.problem = f"{type(error).__name__}: {error}"
+    except OSError as error:  # of the folders that it writes
+        report.problem = f"{error.filename or 'a file'} cannot be used: {error.strerror or error}"
     report.ok = not report.problem
     report.seconds = round(timeline.seconds, 2)
     _conclude(report, timeline, as_json=options.json)
@@ -61,8 +61,9 @@ async def _run(report: Report, timeline: Timeline, pdf: Path | None, keep: Path 
     output = ChildOutput(folder / "processes.log", None)
     try:
         await _in_house(report, timeline, data_dir, output, document, name, places)
-    except (DemoFailed, ConfigError) as error:
-        raise DemoFailed(f"{error}\nWhat the processes said stands in {folder / 'processes.log'}.") from error
+    except (DemoFailed, ConfigError, StoreUnavailable, httpx.HTTPError) as error:
+        told = f"a process does not answer ({error!r})" if isinstance(error, httpx.HTTPError) else str(error)
+        raise DemoFailed(f"{told}\nWhat the processes said stands in {folder / 'processes.log'}.") from error
     finally:
         output.close()
         shutil.rmtree(data_dir, ignore_errors=True)

@@ -1,5 +1,6 @@
 """`countersign up` as a newcomer meets it: it starts, its three lines work, it stops and comes back as it was."""
 
+import base64
 import json
 import os
 import re
@@ -13,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.config.test_embedded import processes_naming, wait_until_none_names
 from tests.gateway.cli.command import CommandLine, clean_environ
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
 READY_WITHIN_S = 100
 STOPPED_WITHIN_S = 40
 
@@ -75,6 +78,61 @@ def stop(process: subprocess.Popen[bytes], which: signal.Signals) -> int:
     return process.wait(STOPPED_WITHIN_S)
 
 
+@contextmanager
+def example_receiver(printed: str) -> Iterator[subprocess.Popen[bytes]]:
+    """examples/receiver.py, registered as an endpoint of the tenant."""
+    api, key = api_of(printed)
+    secret = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "receiver.py"), "0"],
+        stdout=subprocess.PIPE,
+        env=clean_environ() | {"COUNTERSIGN_SECRET": secret},
+    )
+    try:
+        url = read_until(process, b"/\n").split()[-1]
+        answer = httpx.post(
+            f"{api}/webhooks",
+            headers={"authorization": f"Bearer {key}", "idempotency-key": "receiver"},
+            json={"url": url, "secret": secret, "events": ["envelope.sent"]},
+            trust_env=False,
+        )
+        assert answer.status_code == 201, answer.text
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def api_of(printed: str) -> tuple[str, str]:
+    """Where the API is, and the tenant's key."""
+    api = re.search(r"API +(http://\S+/api/v1/signatures)\n", printed)
+    key = re.search(r"tenant's key +(cs_test_\S+)", printed)
+    assert api
+    assert key
+    return api[1], key[1]
+
+
+def send_by_example(printed: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    api, key = api_of(printed)
+    url = api.removesuffix("/api/v1/signatures")
+    return subprocess.run(
+        [
+            sys.executable,
+            str(EXAMPLES / "send_contract.py"),
+            str(folder / "sample-contract.pdf"),
+            "ada@example.com",
+            "--no-wait",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=clean_environ() | {"COUNTERSIGN_URL": url, "COUNTERSIGN_KEY": key},
+    )
+
+
 def try_the_lines(printed: str, folder: Path) -> list[str]:
     lines = [line.strip() for line in printed.splitlines() if re.match(r"  (curl|ENVELOPE=)", line)]
     assert len(lines) == 3
@@ -100,6 +158,12 @@ async def test_up_starts_serves_its_three_lines_and_comes_back_with_the_same_ten
         assert json.loads(read)["id"] == made.strip()
         assert json.loads(read)["status"] == "sent"
         assert json.loads(events)["entries"][0]["event_type"] == "envelope_created"
+        with example_receiver(printed) as receiver:
+            sent = send_by_example(printed, folder)
+            assert sent.returncode == 0, sent
+            envelope_id, status = sent.stdout.split()
+            assert status == "sent"
+            assert read_until(receiver, b"\n") == f"envelope.sent {envelope_id}\n"
         for kept in ("development.json", "running.json", "passwords.json"):
             assert (folder / kept).stat().st_mode & 0o777 == 0o600
         assert "PRIVATE KEY" not in (folder / "up.log").read_text()
