@@ -14,7 +14,6 @@ from config.errors import StoreUnavailable
 from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.http.dependencies import TheServices
-from webhooks.inbound.read import count_open
 
 # States with a partial index each: what has ended well is never counted, there are millions of it.
 _DELIVERIES = ("pending", "exhausted", "held")
@@ -64,11 +63,8 @@ async def prometheus(services: TheServices) -> Response[bytes]:
     """Prometheus' text format; figures from SQL are read now."""
     try:
         row = await services.hub.fetchrow(_FIGURES)
-        inbox = await count_open(services.hub)
     except StoreUnavailable:
-        row, inbox = None, {}
-    for state, count in inbox.items():
-        metrics.INBOX.labels(state).set(count)
+        row = None
     if row is not None:
         metrics.UNSETTLED.set(row["unsettled"])
         metrics.OLDEST_DUE.set(max(0.0, float(row["oldest"] or 0)))
