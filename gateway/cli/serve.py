@@ -4,6 +4,8 @@ Must not open services in this process: the server forks its workers, and native
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 
@@ -40,6 +42,7 @@ def serve(options: argparse.Namespace) -> int:
     print(f"countersign serves http://{host}:{port}", file=sys.stderr, flush=True)
     # A worker may be waiting for a provider: it is killed only after every deadline has passed.
     longest_s = max(settings.provider.total_timeout_s, settings.dispatch.deadline_s, settings.http.grace_s)
+    _let_new_workers_be_stopped()
     try:
         Server(
             "gateway.app:from_environment",
@@ -56,6 +59,18 @@ def serve(options: argparse.Namespace) -> int:
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"http://{host}:{port} cannot be served: {error}; is the port taken?") from error
     return 0
+
+
+def _let_new_workers_be_stopped() -> None:
+    """A worker inherits the master's handlers, which only set the master's flags: until its own are set, a
+    signal that came while it loads would be lost, and the stop would last until the kill time-out.
+    """
+
+    def reset() -> None:
+        for which in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(which, signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=reset)
 
 
 def adopt_default_connections(settings: Settings) -> None:
