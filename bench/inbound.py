@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import aiohttp
@@ -115,9 +116,24 @@ class Load:
         return POSTS / (time.perf_counter() - begin)
 
 
+class RunningServer(msgspec.Struct, frozen=True):
+    url: str
+    group: int
+
+    def cpu_s(self) -> float:
+        """User and system time of the server's processes so far; 0 where /proc does not tell."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self.group:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
-def start_server(target: str, environment: dict[str, str]) -> Iterator[str]:
-    """granian in a process of its own; its address, once it listens."""
+def start_server(target: str, environment: dict[str, str]) -> Iterator[RunningServer]:
+    """granian in a process group of its own."""
     port = free_port()
     child = subprocess.Popen(
         [sys.executable, "-c", _SERVE, target, str(port)],
@@ -126,7 +142,7 @@ def start_server(target: str, environment: dict[str, str]) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield RunningServer(f"http://127.0.0.1:{port}", child.pid)
     finally:
         child.terminate()
         try:
@@ -163,19 +179,20 @@ async def compare(stores: EmbeddedStores, settings: Settings, given: dict[str, s
             start_server("bench._verify_only:build", environment) as bare,
         ):
             async with open_session() as session:
-                await until_answers(session, gateway + "/health")
-                await until_answers(session, bare + path)
+                await until_answers(session, gateway.url + "/health")
+                await until_answers(session, bare.url + path)
                 load = Load(session)
-                for base in (gateway, bare):
-                    await load.posts_per_s(base + path, note=False)
-                before = await rows(services)
+                for server in (gateway, bare):
+                    await load.posts_per_s(server.url + path, note=False)
+                before, cpu_before = await rows(services), (gateway.cpu_s(), bare.cpu_s())
                 figures = await interleave(
                     {
-                        "gateway": lambda: load.posts_per_s(gateway + path, note=True),
-                        "bare": lambda: load.posts_per_s(bare + path, note=False),
+                        "gateway": lambda: load.posts_per_s(gateway.url + path, note=True),
+                        "bare": lambda: load.posts_per_s(bare.url + path, note=False),
                     }
                 )
                 kept = await rows(services) - before
+                cpu = (gateway.cpu_s() - cpu_before[0], bare.cpu_s() - cpu_before[1])
     ratio = median_ratio(figures["gateway"], figures["bare"])
     taken = sorted(load.taken_s)
     return report(
@@ -191,6 +208,8 @@ async def compare(stores: EmbeddedStores, settings: Settings, given: dict[str, s
             "acknowledged": load.accepted,
             "kept": kept,
             "lost": load.accepted - kept,
+            "gateway_cpu_ms_per_post": round(cpu[0] * 1000 / load.accepted, 3),
+            "bare_cpu_ms_per_post": round(cpu[1] * 1000 / load.accepted, 3),
             "p50_ms": round(taken[len(taken) // 2] * 1000, 1),
             "p99_ms": round(taken[len(taken) * 99 // 100] * 1000, 1),
         },

@@ -20,6 +20,8 @@ from gateway.services import Services
 
 logger = logging.getLogger("countersign.jobs")
 
+_LONGEST_S = 4000.0  # longer than any kind of job may take: what hangs past it is given up to its lease
+
 
 class Runtime:
     """One event loop for the life of the process, with the services opened once inside it."""
@@ -46,7 +48,8 @@ class Runtime:
     ) -> None:
         await answer(services.redis, name)
         try:
-            await work(services)
+            async with asyncio.timeout(_LONGEST_S):
+                await work(services)
         except StoreUnavailable as error:
             logger.warning("the store is away (%s); the next tick tries again", error)
         except Exception:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import itertools
 import json
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +14,6 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
-from litestar.exceptions import LitestarDeprecationWarning
 
 from adapters.adobe_sign import ADAPTER as ADOBE_SIGN
 from adapters.kit.port import Adapter
@@ -268,9 +266,6 @@ async def open_house(
 @asynccontextmanager
 async def serve(house: House) -> AsyncIterator[House]:
     """The real application behind a real server on loopback."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LitestarDeprecationWarning)
-        app = create_app(house.services)
-    async with listen(app) as base, aiohttp.ClientSession() as session:
+    async with listen(create_app(house.services)) as base, aiohttp.ClientSession() as session:
         house.base, house.http = base, session
         yield house
