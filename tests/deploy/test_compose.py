@@ -15,7 +15,7 @@ from tests.house.tree import ROOT
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 OURS = ("gateway", "deliverer", "worker", "scheduler", "migrate")
 STORES = ("postgres", "valkey", "minio")
-JOBS = ("migrate", "bucket")
+JOBS = ("migrate", "bucket", "volume")
 SECRETS = re.compile(r"PASSWORD|SECRET|ROOT_USER|_KEY_PATH")
 FILLED = {
     "COUNTERSIGN_PUBLIC_BASE_URL": "https://sign.example.com",
@@ -36,7 +36,7 @@ def compose() -> dict[str, Any]:
 
 
 def test_every_process_and_store_is_a_service(compose: dict[str, Any]):
-    assert set(compose["services"]) == {*OURS, *STORES, "bucket"}
+    assert set(compose["services"]) == {*OURS, *STORES, *JOBS}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -58,7 +58,14 @@ def test_service_has_a_read_only_root_no_rights_and_a_user(compose: dict[str, An
     assert not service.get("privileged")
 
 
-@pytest.mark.parametrize("name", [*OURS, *STORES, "bucket"])
+def test_container_that_runs_as_root_can_change_an_owner_and_nothing_else(compose: dict[str, Any]):
+    service = compose["services"]["volume"]
+    assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["CHOWN"])
+    assert (service["read_only"], service["network_mode"], service["entrypoint"]) == (True, "none", ["chown"])
+    assert not any("cap_add" in one for name, one in compose["services"].items() if name != "volume")
+
+
+@pytest.mark.parametrize("name", sorted({*OURS, *STORES, *JOBS}))
 def test_service_that_stays_has_a_health_check(compose: dict[str, Any], name: str):
     check = compose["services"][name]["healthcheck"]
     if name in JOBS:
@@ -71,7 +78,7 @@ def test_service_that_stays_has_a_health_check(compose: dict[str, Any], name: st
             assert check["test"][2] in _choices(_parser())
 
 
-@pytest.mark.parametrize("name", [*STORES, "bucket"])
+@pytest.mark.parametrize("name", [*STORES, "bucket", "volume"])
 def test_image_of_a_store_is_pinned_to_a_full_version(compose: dict[str, Any], name: str):
     image = compose["services"][name]["image"]
     assert re.fullmatch(r"[a-z/]+:(\d+\.\d+(\.\d+)?-[a-z]+|RELEASE\.[\dTZ-]+)", image)
@@ -86,7 +93,7 @@ def test_only_the_api_is_published_and_on_loopback(compose: dict[str, Any]):
 
 def test_stores_have_no_way_out(compose: dict[str, Any]):
     assert compose["networks"]["inside"] == {"internal": True}
-    assert all(compose["services"][name]["networks"] == ["inside"] for name in (*STORES, *JOBS))
+    assert all(compose["services"][name]["networks"] == ["inside"] for name in (*STORES, "migrate", "bucket"))
 
 
 @pytest.mark.parametrize("name", OURS)

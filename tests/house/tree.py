@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("gateway", "webhooks", "adapters", "engine", "ledger", "compliance", "normalizer", "config")
-BESIDE = ("bench", "tests")
+BESIDE = ("bench", "tests", "examples")
 
 
 @dataclass(frozen=True)
