@@ -32,6 +32,9 @@ _SECRET_NAMES = (
     "access_code",
 )
 
+# What every record has by itself; whatever else a record has was given as `extra`.
+_OWN_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "wide", "taskName"}
+
 # Libraries that print what we must not: httpx prints every URL at INFO.
 _QUIET = ("httpx", "httpcore", "aiohttp.access", "asyncio", "hpack", "alembic")
 
@@ -74,8 +77,9 @@ class JsonFormatter(logging.Formatter):
         identifier = request_id.get()
         if identifier is not None:
             line["request_id"] = identifier
-        for name, value in getattr(record, "wide", {}).items():
-            line[name] = _presentable(name, value)
+        given = {name: value for name, value in vars(record).items() if name not in _OWN_NAMES}
+        for name, value in (given | getattr(record, "wide", {})).items():
+            line[f"{name}_" if name in line else name] = _presentable(name, value)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         # ensure_ascii also keeps a line a line: no foreign text can start a new one.

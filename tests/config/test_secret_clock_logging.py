@@ -110,6 +110,14 @@ def test_wide_line_is_one_json_object_with_masked_secrets(lines: io.StringIO) ->
     assert "request_id" not in second
 
 
+def test_fields_given_to_any_logger_stand_on_the_line_and_are_masked(lines: io.StringIO) -> None:
+    told = {"provider": "acme", "event": "of theirs", "refresh_token": "canary", "why": Secret("canary")}
+    logging.getLogger("countersign.provider").warning("provider.called", extra=told)
+    line = json.loads(lines.getvalue())
+    assert (line["event"], line["event_"], line["provider"]) == ("provider.called", "of theirs", "acme")
+    assert "canary" not in lines.getvalue()
+
+
 def test_foreign_text_cannot_begin_a_line_of_its_own(lines: io.StringIO) -> None:
     logging.getLogger("somebody").warning("name is %s", 'x\n{"event": "forged"}\u2028')
     (line,) = lines.getvalue().splitlines()
