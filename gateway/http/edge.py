@@ -47,6 +47,8 @@ class Edge(ASGIMiddleware):
         if wanted is None:  # documentation and health need no key
             await next_app(scope, receive, send)
             return
+        if b"%00" in scope["query_string"] or "\0" in scope["path"]:
+            raise BadRequest("The address has a NUL character.")
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }

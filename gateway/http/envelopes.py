@@ -86,14 +86,15 @@ async def create(
     """Make an envelope, and send it when `send` is true. With `Prefer: respond-async` or a short `wait`
     the answer is 202 while the provider is still working.
     """
+    patience = _patience(request, services, wait)
     claim: Claim | None = request.scope["state"].get("claim")
     if claim is not None and claim.resource_id is not None:
-        return await _resume(request, services, caller, claim.resource_id, 201, send=data.send, wait=wait)
+        return await _resume(services, caller, claim.resource_id, 201, patience, send=data.send)
     created = await create_envelope(services, caller, data, claim)
     envelope = created.envelope
     if created.plan is None:
         return _answer(await _load(services, caller, envelope.id), 201)
-    return await _dispatch(request, services, caller, created.plan, 201, wait)
+    return await _dispatch(services, caller, created.plan, 201, patience)
 
 
 @get("/envelopes", opt=READ, responses=problems())
@@ -143,11 +144,12 @@ async def send(
 ) -> Response[EnvelopeView]:
     """Send a draft."""
     own = read_id(Kind.ENVELOPE, envelope_id)
+    patience = _patience(request, services, wait)
     claim: Claim | None = request.scope["state"].get("claim")
     if claim is not None and claim.resource_id is not None:
-        return await _resume(request, services, caller, own, 200, send=True, wait=wait)
+        return await _resume(services, caller, own, 200, patience, send=True)
     plan = await plan_send(services, caller, own, claim)
-    return await _dispatch(request, services, caller, plan, 200, wait)
+    return await _dispatch(services, caller, plan, 200, patience)
 
 
 @post(
@@ -291,15 +293,10 @@ async def _load(services: Services, caller: Caller, envelope_id: UUID) -> Stored
 
 
 async def _dispatch(
-    request: Request[Any, Any, Any],
-    services: Services,
-    caller: Caller,
-    plan: Plan,
-    done_status: int,
-    wait: float | None,
+    services: Services, caller: Caller, plan: Plan, done_status: int, patience_s: float
 ) -> Response[EnvelopeView]:
     """Carries the plan out, and answers 202 when the caller would rather not wait for its end."""
-    settled = await finish_within(carry_out(services, caller, plan), _patience(request, services, wait))
+    settled = await finish_within(carry_out(services, caller, plan), patience_s)
     problem = settled.problem if settled is not None else None
     if problem is not None:
         return _failed(problem, plan.envelope)
@@ -310,20 +307,19 @@ async def _dispatch(
 
 
 async def _resume(
-    request: Request[Any, Any, Any],
     services: Services,
     caller: Caller,
     envelope_id: UUID,
     done_status: int,
+    patience_s: float,
     *,
     send: bool,
-    wait: float | None,
 ) -> Response[EnvelopeView]:
     """Goes on where an earlier request with the same key stopped: the envelope exists already."""
     envelope = await _load(services, caller, envelope_id)
     if send and envelope.status is EnvelopeStatus.DRAFT:
         plan = await plan_send(services, caller, envelope_id)
-        return await _dispatch(request, services, caller, plan, done_status, wait)
+        return await _dispatch(services, caller, plan, done_status, patience_s)
     is_open = envelope.dispatch_state in {DispatchState.CREATING, DispatchState.UNKNOWN}
     return _answer(envelope, 202 if is_open else done_status)
 

@@ -197,6 +197,9 @@ def _headers(error: CountersignError) -> dict[str, str]:
 
 def _findings(error: ValidationException) -> tuple[Finding, ...]:
     extra = error.extra if isinstance(error.extra, list) else []
+    if len(extra) == 1 and isinstance(extra[0], dict) and extra[0].get("message") == "'data'":
+        # Litestar names its own parameter here.
+        return (Finding("/", "The body is missing.", "Send a JSON object."),)
     return tuple(
         Finding(_pointer(entry), str(entry.get("message", ""))) for entry in extra if isinstance(entry, dict)
     )

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.exceptions import ClientException, InternalServerException
 
 from gateway.http.problems import BadRequest
-from normalizer.errors import PayloadMalformed
+from normalizer.errors import Finding, PayloadMalformed, ValidationFailed
 
 _EXPECTED = "application/json"
 
@@ -35,10 +35,27 @@ class JsonRequest(Request[Any, Any, State]):
         if not body:
             raise PayloadMalformed("The body is empty.", remedy="Send a JSON object.")
         try:
-            return msgspec.json.decode(body)
+            decoded = msgspec.json.decode(body)
         except UnicodeDecodeError as error:
             raise PayloadMalformed("The body is not UTF-8.", remedy="Encode the JSON as UTF-8.") from error
         except RecursionError as error:
             raise PayloadMalformed("The body is nested too deeply.") from error
         except msgspec.MsgspecError as error:
             raise PayloadMalformed(f"The body is not JSON: {error}") from error
+        if b"\\u0000" in body and _has_nul(decoded):
+            raise ValidationFailed(
+                "A text has a NUL character, which cannot be stored.",
+                (Finding("/", "Leave out the characters with code 0."),),
+            )
+        return decoded
+
+
+def _has_nul(value: object) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case list():
+            return any(_has_nul(item) for item in value)
+        case dict():
+            return any(_has_nul(item) for pair in value.items() for item in pair)
+    return False

@@ -40,7 +40,7 @@ async def test_a_key_that_is_not_ours_is_refused_401_in_the_same_words(
     assert (answer.status_code, problem["code"]) == (401, "not_authenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert acme.key not in answer.text
-    if how not in {"none"}:
+    if how != "none":
         assert problem["detail"] == "The API key is not valid."
 
 

@@ -131,7 +131,14 @@ def shape(answer: Any, ids: dict[str, str]) -> Any:
 
 async def snapshot(world: World, tenant: Tenant) -> list[str]:
     found = []
-    for table in ("envelopes", "recipients", "document_fields", "documents", "webhook_endpoints", "ledger_entries"):
+    for table in (
+        "envelopes",
+        "recipients",
+        "document_fields",
+        "documents",
+        "webhook_endpoints",
+        "ledger_entries",
+    ):
         rows = await world.services.hub.fetch(
             f"SELECT to_jsonb(t)::text FROM {table} t WHERE tenant_id = $1", tenant.id
         )
