@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import TextIO
 
 from config.secret import MASK, Secret
@@ -89,7 +90,7 @@ class JsonFormatter(logging.Formatter):
 def _presentable(name: str, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
-    if any(part in name.lower() for part in _SECRET_NAMES):
+    if _is_secret_name(name):
         return MASK
     match value:
         case Secret():
@@ -105,3 +106,9 @@ def _presentable(name: str, value: object) -> object:
         case datetime():
             return value.isoformat()
     return str(value)
+
+
+@lru_cache(maxsize=1024)  # a line has a dozen names, and they are always the same
+def _is_secret_name(name: str) -> bool:
+    lower = name.lower()
+    return any(part in lower for part in _SECRET_NAMES)

@@ -6,7 +6,6 @@ known at once as far as a person can tell. Unknown keys are not remembered: ther
 
 import asyncio
 import re
-from uuid import UUID
 
 import msgspec
 
@@ -20,9 +19,7 @@ _PATH_KEY = re.compile(r"[A-Za-z0-9_\-]{16,64}\Z")
 
 
 class _Found(msgspec.Struct, frozen=True):
-    tenant_id: UUID
-    connection_id: UUID
-    version: int
+    sender: Sender
     until_s: float
 
 
@@ -41,10 +38,7 @@ class SenderDirectory:
             if not _PATH_KEY.match(path_key):
                 return None
             found = await self._ask_once(path_key)
-        if found is None:
-            return None
-        opened = await open_connection(self._services, found.tenant_id, found.connection_id, found.version)
-        return Sender(found.tenant_id, found.connection_id, opened.adapter, opened.connection)
+        return found.sender if found is not None else None
 
     async def _ask_once(self, path_key: str) -> _Found | None:
         """However many posts wait for the answer, it is asked for once."""
@@ -62,8 +56,9 @@ class SenderDirectory:
         if row is None:
             self._found.pop(path_key, None)
             return None
+        opened = await open_connection(self._services, row["tenant_id"], row["id"], row["version"])
+        sender = Sender(row["tenant_id"], row["id"], opened.adapter, opened.connection)
         if len(self._found) >= _MOST:
             self._found.clear()
-        until = self._services.clock.monotonic() + _REMEMBER_S
-        found = self._found[path_key] = _Found(row["tenant_id"], row["id"], row["version"], until)
+        found = self._found[path_key] = _Found(sender, self._services.clock.monotonic() + _REMEMBER_S)
         return found

@@ -8,6 +8,7 @@ make a provider hold back all that follow. Must never log a body, a header's val
 import math
 import time
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from adapters.kit.port import RawRequest, Reply
 from config.logging import log_wide
@@ -102,8 +103,8 @@ class Door:
         log_wide(
             "inbound.received",
             provider=adapter.name,
-            tenant_id=print_id(Kind.TENANT, sender.tenant_id),
-            connection_id=print_id(Kind.CONNECTION, sender.connection_id),
+            tenant_id=_printed(Kind.TENANT, sender.tenant_id),
+            connection_id=_printed(Kind.CONNECTION, sender.connection_id),
             message_id=print_id(Kind.MESSAGE, kept.id),
             bytes=len(request.body),
             key_index=verdict.key_index,
@@ -124,7 +125,7 @@ class Door:
         log_wide(
             "inbound.refused",
             provider=sender.adapter.name if sender else _UNKNOWN,
-            connection_id=print_id(Kind.CONNECTION, sender.connection_id) if sender else None,
+            connection_id=_printed(Kind.CONNECTION, sender.connection_id) if sender else None,
             outcome=reason,
             status=reply.status,
         )
@@ -134,6 +135,10 @@ class Door:
         """Waits for messages that are being written, and writes the last counts."""
         await self._keeper.aclose()
         await self._refusals.aclose()
+
+
+# The few ids that come again and again; printing one costs as much as verifying a short message.
+_printed = lru_cache(maxsize=4096)(print_id)
 
 
 def _declared_bytes(headers: Headers) -> int:
