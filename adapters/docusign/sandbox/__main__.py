@@ -116,10 +116,12 @@ async def _serve(options: argparse.Namespace) -> None:
 def _reserve(host: str, port: int) -> socket.socket:
     """A bound socket that holds the port until the server has it; fails when somebody else listens there."""
     probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
     probe.bind((host, port))  # without SO_REUSEPORT, so that a second sandbox cannot share the port unnoticed
     chosen = probe.getsockname()[1]
     probe.close()
     held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind((host, chosen))
     return held

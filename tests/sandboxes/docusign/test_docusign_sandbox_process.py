@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sandbox_docusign_kit import ROOT, Receiver, Sandbox, definition, notification
 
@@ -120,3 +121,15 @@ def test_answer_that_a_fault_holds_back_does_not_hold_the_end(start: object) -> 
         while sandbox.control("GET", "/faults").json()["faults"]:
             time.sleep(0.02)
         assert sandbox.stop() == 0
+
+
+def test_a_sandbox_that_ended_with_a_client_connected_starts_again_on_its_port() -> None:
+    first = Sandbox()
+    with httpx.Client(trust_env=False) as client:
+        assert client.get(f"{first.url}/sandbox/health").status_code == 200
+        first.stop()  # the server closes first: its port stays in TIME_WAIT
+        second = Sandbox("--port", first.url.rpartition(":")[2])
+        try:
+            assert second.url == first.url
+        finally:
+            second.stop()
