@@ -77,3 +77,13 @@ async def test_append_to_something_that_is_no_chain_is_refused(store):
             await tx.driver.fetch(
                 "SELECT * FROM ledger_append_one($1, 'env:nonsense', $1, 'a', 'b', 'c', now(), 'x')", TENANT
             )
+
+
+async def test_append_of_nothing_locks_and_begins_no_chain_of_another_tenant(store):
+    chains = [f"envelope:{OTHER}", f"workflow:{OTHER}"]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="another tenant"):
+        async with store.app.transaction(TENANT) as tx:
+            await tx.driver.fetchrow(
+                "SELECT ledger_append($1, $2, '{}', '{}', '{}', '{}', '{}', '{}')", [OTHER, OTHER], chains
+            )
+    assert await store.hub.fetchval("SELECT count(*) FROM ledger_heads") == 0

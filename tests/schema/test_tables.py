@@ -1,5 +1,8 @@
 """The database as the migrations leave it: row-level security everywhere, and our tables as they are declared."""
 
+from uuid import uuid4
+
+import asyncpg
 import pytest
 from sqlalchemy import inspect
 
@@ -27,6 +30,14 @@ async def test_every_table_with_a_tenant_is_under_forced_row_level_security(stor
 async def test_a_read_without_a_tenant_is_an_error_and_not_an_empty_answer(store: Store) -> None:
     with pytest.raises(Exception, match="no tenant is set"):
         await store.app.fetch("SELECT * FROM envelopes")
+
+
+async def test_an_argument_cannot_take_a_tenants_transaction_to_another_tenant(store: Store) -> None:
+    tenant, other = uuid4(), uuid4()
+    async with store.app.transaction(tenant) as tx:
+        assert await tx.driver.fetchval("SELECT load_envelope($1, $2, false)", tenant, uuid4()) is None
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="another tenant"):
+            await tx.driver.fetchval("SELECT load_envelope($1, $2, false)", other, uuid4())
 
 
 async def test_the_app_role_owns_nothing_and_cannot_bypass(store: Store) -> None:

@@ -21,6 +21,7 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (tenant_id, principal, route, key)
 );
 CREATE INDEX idx_idempotency_expires ON idempotency_keys (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX idx_idempotency_open ON idempotency_keys (created_at) WHERE completed_at IS NULL;
 SELECT guard_tenant_table('idempotency_keys', 'SELECT, INSERT, UPDATE, DELETE');
 
 -- Claims a key before the work. outcome: 'first' or 'resumed' (the claim is ours), 'replay' (answer with what
@@ -32,7 +33,7 @@ RETURNS TABLE (outcome text, id uuid, recovery_point text, resource_id uuid, sta
 LANGUAGE plpgsql AS $$
 DECLARE row idempotency_keys;
 BEGIN
-    PERFORM set_config('app.tenant', tenant::text, true);
+    PERFORM enter_tenant(tenant);
     INSERT INTO idempotency_keys AS k (tenant_id, principal, route, key, id, fingerprint, lock_token,
         locked_until, request_id)
     VALUES (tenant, owner, of_route, with_key, new_id, print, token,
@@ -88,7 +89,7 @@ CREATE FUNCTION end_idempotency_key(tenant uuid, owner uuid, of_route text, with
     with_status integer, with_headers jsonb, with_body bytea, keep_s double precision) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('app.tenant', tenant::text, true);
+    PERFORM enter_tenant(tenant);
     IF how = 'drop' THEN
         DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND k.principal = owner
             AND k.route = of_route AND k.key = with_key AND k.lock_token = token;
@@ -107,15 +108,21 @@ END $$;
 -- Forgets expired keys, and abandoned ones long after; returns how many (hub role, in batches).
 CREATE FUNCTION reap_idempotency_keys(at_most integer, abandoned_s double precision) RETURNS integer
 LANGUAGE plpgsql AS $$
-DECLARE gone integer;
+DECLARE
+    expired integer;
+    abandoned integer;
+    moment timestamptz := clock_timestamp();  -- a variable: no index is asked for what clock_timestamp() says
 BEGIN
     DELETE FROM idempotency_keys WHERE ctid IN (
+        SELECT ctid FROM idempotency_keys WHERE expires_at <= moment
+        ORDER BY expires_at LIMIT at_most FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS expired = ROW_COUNT;
+    DELETE FROM idempotency_keys WHERE ctid IN (
         SELECT ctid FROM idempotency_keys
-        WHERE expires_at <= clock_timestamp()
-           OR (completed_at IS NULL AND created_at < clock_timestamp() - make_interval(secs => abandoned_s))
-        LIMIT at_most FOR UPDATE SKIP LOCKED);
-    GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN gone;
+        WHERE completed_at IS NULL AND created_at < moment - make_interval(secs => abandoned_s)
+        ORDER BY created_at LIMIT at_most - expired FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS abandoned = ROW_COUNT;
+    RETURN expired + abandoned;
 END $$;
 
 GRANT EXECUTE ON FUNCTION claim_idempotency_key, advance_idempotency_key, end_idempotency_key

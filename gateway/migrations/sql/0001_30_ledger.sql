@@ -142,6 +142,11 @@ BEGIN
     IF array_remove(chains, chains[1]) = '{}' AND array_remove(tenants, tenants[1]) = '{}' THEN
         RETURN; -- one chain: its own append locks it
     END IF;
+    IF NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER') AND EXISTS (
+        SELECT FROM unnest(tenants) AS w (tenant)
+        WHERE w.tenant::text IS DISTINCT FROM current_setting('app.tenant', true)) THEN
+        RAISE EXCEPTION 'a chain of another tenant was to be locked' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     FOR wanted IN SELECT DISTINCT w.tenant, w.chain COLLATE "C" AS chain
         FROM unnest(tenants, chains) AS w (tenant, chain) ORDER BY 1, 2
     LOOP

@@ -44,6 +44,9 @@ CREATE TABLE outbox_events (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_id, id)
 );
+-- "What was said of this envelope lately": asked once per provider event that may echo an act of our own.
+CREATE INDEX idx_outbox_events_envelope ON outbox_events (tenant_id, envelope_id, created_at)
+    WHERE envelope_id IS NOT NULL;
 SELECT guard_tenant_table('outbox_events', 'SELECT');
 
 -- Events that wait for the fan-out. Nearly always nearly empty, and written as often as it is read: vacuum early.

@@ -101,8 +101,10 @@ RETURNS TABLE (
     body_sha256 bytea, failures integer, waits integer, error text, events integer, effects integer
 )
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE moment timestamptz;  -- no index is asked for what clock_timestamp() says
 BEGIN
     PERFORM pg_advisory_xact_lock(7260250);  -- the count of claims and the claim must be one step
+    moment := clock_timestamp();
     IF (SELECT count(DISTINCT p.claim_id) FROM inbox_messages p
         WHERE p.state = 'processing' AND p.next_at > clock_timestamp()) >= batches THEN
         RETURN;
@@ -111,7 +113,7 @@ BEGIN
     WITH due AS MATERIALIZED (
         SELECT d.tenant_id, d.id, d.body_bytes, d.next_at, d.state = 'processing' AS lost
         FROM inbox_messages d
-        WHERE d.next_at <= clock_timestamp()
+        WHERE d.next_at <= moment
         ORDER BY d.next_at, d.id LIMIT most FOR UPDATE SKIP LOCKED
     ), ranked AS (
         SELECT d.*, row_number() OVER w AS place, sum(d.body_bytes) OVER w AS total, first_value(d.lost) OVER w AS alone

@@ -60,8 +60,8 @@ LANGUAGE sql VOLATILE AS $$
            error = CASE WHEN j.state = 'running' THEN 'The worker was lost while it ran.' ELSE j.error END
     WHERE j.id = (
         SELECT d.id FROM jobs d
-        WHERE d.kind = ANY (kinds) AND ((d.state = 'queued' AND d.due_at <= clock_timestamp())
-           OR (d.state = 'running' AND d.lease_until <= clock_timestamp()))
+        WHERE d.kind = ANY (kinds) AND ((d.state = 'queued' AND d.due_at <= now())
+           OR (d.state = 'running' AND d.lease_until <= now()))
         ORDER BY d.due_at, d.id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING j.id, j.kind::text, j.args, j.schedule::text, j.attempts,
         (SELECT s.every_s FROM schedules s WHERE s.name = j.schedule)
