@@ -10,7 +10,7 @@ from gateway.http import problems
 from gateway.tenants.api_keys import NotAllowed, NotAuthenticated
 from normalizer import errors
 from tests.docs.lists import BLOCK, DOCS, LISTS, documents, rewritten
-from tests.house.tree import ROOT, python_files, tree_of
+from tests.house.tree import BESIDE, LAYERS, ROOT, python_files, tree_of
 
 MARKDOWN = [
     path
@@ -40,6 +40,13 @@ def test_every_list_is_in_a_document():
 def test_links_of_a_document_lead_to_files(path: Path):
     dead = [link for link in LINK.findall(_prose(path)) if not (path.parent / link).exists()]
     assert dead == []
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_source_files_that_a_document_names_exist(path: Path):
+    folders = "|".join((*LAYERS, *BESIDE, "deploy", "docs"))
+    named = re.findall(rf"`((?:{folders})/[\w/.-]+\.(?:py|sql|toml|md|yaml|sh))`", _prose(path))
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_errors_page_explains_every_code_and_no_other():
