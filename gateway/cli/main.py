@@ -183,16 +183,14 @@ def _add_evidence(commands: Commands) -> None:
 def _add_repair(commands: Commands) -> None:
     replay = _group(commands, "replay", "process or send again")
     inbound = _add(replay, "inbound", "replay:inbound", "process kept provider messages again", json=True)
-    inbound.add_argument("--tenant", required=True, help="ten_... or default")
-    inbound.add_argument(
-        "messages", nargs="*", metavar="message", help="msg_...; without any, all that failed"
-    )
+    inbound.add_argument("--tenant", help="ten_... or default: everything of it that waits or failed")
+    inbound.add_argument("messages", nargs="*", metavar="message", help="msg_...")
     deliveries = _add(replay, "deliveries", "replay:deliveries", "send deliveries again", json=True)
     deliveries.add_argument("--tenant", required=True, help="ten_... or default")
     deliveries.add_argument("--endpoint", help="ep_...: everything that it never got")
     deliveries.add_argument("deliveries", nargs="*", metavar="delivery", help="dlv_...")
 
-    jobs = _group(commands, "jobs", "background jobs that were given up")
+    jobs = _group(commands, "jobs", "jobs and messages that were given up")
     _add(jobs, "list-dead", "jobs:list_dead", "list them with the reason", json=True)
     redrive = _add(jobs, "redrive", "jobs:redrive", "try them again", json=True)
     redrive.add_argument("jobs", nargs="*", metavar="job", help="job_...; without any, all of them")

@@ -25,7 +25,7 @@ from gateway.migrations.run import migrate
 from gateway.services import Services
 
 LOOPBACK = ("127.0.0.1:*", "localhost:*")
-_RUNNING = "running.json"
+_RUNNING, _BASE_URL = "running.json", "public_base_url"
 _Result = TypeVar("_Result")
 URL_VARIABLES = {
     "database_url": "DATABASE_URL",
@@ -46,7 +46,10 @@ async def reach_stores(settings: Settings) -> AsyncIterator[Settings]:
     settings = with_loopback(settings)
     running = _read_running(folder)
     if running is not None:
-        yield with_urls(settings, **running)
+        general = msgspec.structs.replace(
+            settings.countersign, public_base_url=running.pop(_BASE_URL).reveal()
+        )
+        yield with_urls(msgspec.structs.replace(settings, countersign=general), **running)
         return
     async with EmbeddedStores(folder) as stores:
         await migrate(stores.database_owner_url)
@@ -100,7 +103,8 @@ def with_loopback(settings: Settings) -> Settings:
 def announce_running(folder: Path, settings: Settings) -> Path:
     """Keeps where the stores are, for the commands of the same user, until the file is removed."""
     path = folder / _RUNNING
-    write_private(path, json.dumps({name: url.reveal() for name, url in urls_of(settings).items()}))
+    urls = {name: url.reveal() for name, url in urls_of(settings).items()}
+    write_private(path, json.dumps({**urls, _BASE_URL: settings.countersign.public_base_url}))
     return path
 
 
@@ -132,7 +136,7 @@ def _read_running(folder: Path) -> dict[str, Secret] | None:
         return None
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Secret(kept[name]) for name in URL_VARIABLES}
+        return {name: Secret(kept[name]) for name in (*URL_VARIABLES, _BASE_URL)}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError) as error:

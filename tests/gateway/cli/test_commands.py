@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -12,7 +13,7 @@ from config.master_keys import make_key_line
 from gateway.cli.revisions import newest_revision
 from gateway.tenants.default_connections import DEFAULT_TENANT
 from ledger import verify as stand_alone
-from normalizer.ids import Kind, print_id
+from normalizer.ids import Kind, print_id, read_id
 from tests.gateway.cli.command import CommandLine, clean_environ
 from tests.shared_postgres import SHARED
 
@@ -75,6 +76,12 @@ async def test_an_administrators_key_has_the_administrators_scope_only(cli):
         (("ledger", "verify", "--envelope", "env_00000000000000000000000000"), "There is no envelope"),
         (("ledger", "export", "--tenant", "system", "-o", "/nowhere/x"), "cannot be written"),
         (("replay", "deliveries", "--tenant", "default"), "name either deliveries"),
+        (
+            ("replay", "deliveries", "--tenant", "default", "--endpoint", "ep_00000000000000000000000000"),
+            "There is no endpoint",
+        ),
+        (("replay", "inbound"), "name either messages"),
+        (("replay", "inbound", "msg_00000000000000000000000000"), "There is no message"),
         (("jobs", "redrive", "job_00000000000000000000000000"), "There is no job"),
         (("tenant", "create", ""), "1 to 200 characters"),
         (("sandbox", "nope"), "choose one of: adobe-sign, docusign"),
@@ -128,7 +135,9 @@ async def test_an_exported_chain_verifies_without_countersign(cli, tenant, tmp_p
     assert to_screen.out == file.read_text()
 
 
-async def test_rotating_the_master_key_wraps_every_data_key_once_and_then_the_old_one_may_go(cli, tmp_path):
+async def test_rotating_the_master_key_wraps_every_data_key_once_and_then_the_old_one_may_go(
+    cli, store, tmp_path
+):
     keys = tmp_path / "master.key"
     setting = {"COUNTERSIGN_MASTER_KEY_FILE": str(keys)}
     old, new = (make_key_line(name).reveal() for name in ("old", "new"))
@@ -143,6 +152,10 @@ async def test_rotating_the_master_key_wraps_every_data_key_once_and_then_the_ol
     keep(new, old)
     assert (await cli.well("keys", "rotate-master", **setting)).out.startswith("1 data keys")
     assert (await cli.well("keys", "rotate-master", **setting)).out.startswith("0 data keys")
+    (recorded,) = await store.hub.fetch(
+        "SELECT body FROM ledger_entries WHERE event_type = 'master_key_rotated'"
+    )
+    assert json.loads(recorded["body"])["data"] == {"data_keys": 1, "master_key": "new"}
     keep(new)
     (kept,) = (await cli.well("key", "list", "--tenant", "system", "--json", **setting)).document
     assert kept["public_id"] in before
@@ -201,7 +214,7 @@ async def test_providers_are_listed_with_what_connects_them(cli):
 
 
 async def test_jobs_that_were_given_up_are_listed_with_the_reason_and_redriven(cli, store):
-    assert (await cli.well("jobs", "list-dead")).out == "No job was given up.\n"
+    assert (await cli.well("jobs", "list-dead")).out == "Nothing was given up.\n"
     job_id = await store.hub.fetchval("SELECT gen_random_uuid()")
     await store.hub.execute(
         "INSERT INTO jobs (id, kind, args, state, attempts, error, due_at, finished_at)"
@@ -209,11 +222,38 @@ async def test_jobs_that_were_given_up_are_listed_with_the_reason_and_redriven(c
         job_id,
     )
     (dead,) = (await cli.well("jobs", "list-dead", "--json")).document
-    assert (dead["kind"], dead["attempts"]) == ("reconcile", 4)
+    assert (dead["what"], dead["attempts"]) == ("reconcile", 4)
     assert dead["why"].startswith("The provider was away.")
     assert (await cli.well("jobs", "redrive", "--json")).document == [{"job": dead["id"]}]
     assert await store.hub.fetchval("SELECT state FROM jobs WHERE id = $1", job_id) == "queued"
     assert "only one that was given up" in await cli.refused("jobs", "redrive", dead["id"])
+
+
+async def test_messages_that_were_given_up_are_listed_and_processed_again(cli, store, tenant):
+    message, connection, owner = uuid4(), uuid4(), read_id(Kind.TENANT, tenant)
+    superuser = await asyncpg.connect(SHARED.url("postgres", store.name).reveal())
+    try:
+        await superuser.execute(
+            "INSERT INTO inbox_messages (tenant_id, id, connection_id, provider, headers, body, body_sha256,"
+            " body_bytes, key_index, state, next_at, failures, error) VALUES ($1, $2, $3, 'docusign', '', '',"
+            " sha256(''), 0, 0, 'dead', NULL, 4, 'The envelope was locked.')",
+            owner,
+            message,
+            connection,
+        )
+    finally:
+        await superuser.close()
+    (dead,) = (await cli.well("jobs", "list-dead", "--json")).document
+    assert (dead["id"], dead["tenant"], dead["attempts"]) == (print_id(Kind.MESSAGE, message), tenant, 4)
+    assert dead["why"].startswith("The envelope was locked.")
+    again = (await cli.well(*dead["again"].split()[1:], "--json")).document
+    assert again == [{"message": dead["id"]}]
+    assert await store.hub.fetchval("SELECT state FROM inbox_messages WHERE id = $1", message) == "received"
+    (recorded,) = await store.hub.fetch(
+        "SELECT tenant_id FROM ledger_entries WHERE event_type = 'inbound_replayed'"
+    )
+    assert recorded["tenant_id"] == owner
+    assert "is going to be processed anyway" in await cli.refused(*dead["again"].split()[1:])
 
 
 async def test_replay_finds_nothing_in_an_empty_inbox(cli, tenant):
