@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from adapters.adobe_sign.capabilities import CAPABILITIES, DEFAULT_DOCUMENT_BYTES, LARGEST_DOCUMENT_BYTES
+from adapters.adobe_sign.fields import in_order
 from adapters.adobe_sign.mapping import locale
 from adapters.kit.port import Connection
 from normalizer.capabilities import check_capabilities
@@ -49,8 +50,12 @@ def _refuse_unplaceable_fields(envelope: Envelope) -> None:
             "A template's pages come first and their number is not known; use anchors, or put the fields "
             "into the template.",
         )
-    # Coordinates count from the bottom of a page of the merged document, so every page before matters too.
-    for document in envelope.documents if placed else ():
+    # Coordinates count from the bottom of a page of the merged document, so every page before matters too, and
+    # none that follows.
+    documents = in_order(envelope)
+    with_fields = {field.document_id for field in placed}
+    last = max((place for place, each in enumerate(documents) if each.id in with_fields), default=-1)
+    for document in documents[: last + 1]:
         if not document.pages:
             raise UnsupportedFeature(
                 NAME,

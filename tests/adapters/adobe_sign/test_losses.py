@@ -115,3 +115,14 @@ def test_connection_may_allow_larger_documents_up_to_what_the_provider_grants() 
 def test_word_document_without_coordinates_is_converted_by_the_provider() -> None:
     made = envelope(documents=(document(media_type=DOCX, pages=()),), fields=(anchored(),))
     assert losses(made) == []
+
+
+@pytest.mark.parametrize(("order", "is_refused"), [(2, False), (0, True)])
+def test_word_document_is_refused_only_where_it_moves_the_pages_of_a_placed_field(order, is_refused) -> None:
+    word = document(2, media_type=DOCX, pages=(), order=order)
+    made = envelope(documents=(document(1, order=1), word), fields=(field(1, document_id=document(1).id),))
+    if is_refused:
+        with pytest.raises(UnsupportedFeature, match="without known page sizes"):
+            losses(made)
+    else:
+        assert losses(made) == []
