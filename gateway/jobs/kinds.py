@@ -51,6 +51,17 @@ async def _reap_idempotency_keys(services: Services, _: Args) -> None:
         pass
 
 
+async def _reap_old_rows(services: Services, _: Args) -> None:
+    """Jobs that succeeded, and refusals that are in the ledger. Messages and facts stay: they prove."""
+    await services.hub.execute(
+        "DELETE FROM jobs WHERE state = 'done' AND finished_at < clock_timestamp() - interval '7 days'"
+    )
+    await services.hub.execute(
+        "DELETE FROM inbound_refusals WHERE recorded = refused"
+        " AND minute < clock_timestamp() - interval '30 days'"
+    )
+
+
 KINDS: Mapping[str, JobKind] = MappingProxyType(
     {
         "process_inbox": JobKind(run=_process_inbox, timeout_s=300, every_s=lambda _: 2.0),
@@ -60,6 +71,7 @@ KINDS: Mapping[str, JobKind] = MappingProxyType(
         ),
         "flush_refusals": JobKind(run=_flush_refusals, timeout_s=120, every_s=lambda _: 30.0),
         "reap_idempotency_keys": JobKind(run=_reap_idempotency_keys, timeout_s=600, every_s=lambda _: 600.0),
+        "reap_old_rows": JobKind(run=_reap_old_rows, timeout_s=600, every_s=lambda _: 3600.0),
     }
 )
 

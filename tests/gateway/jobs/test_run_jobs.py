@@ -207,3 +207,22 @@ async def test_stopping_worker_takes_nothing_new(house: House) -> None:
     handler = Handler()
     assert await run_due(house.services, kinds=kinds_of(handler), is_stopping=lambda: True) == 0
     assert handler.seen == []
+
+
+async def test_old_successes_and_recorded_refusals_are_reaped_and_dead_letters_stay(house: House) -> None:
+    hub, ids = house.services.hub, house.services.ids
+    for state, age in (("done", 8), ("done", 6), ("dead", 80)):
+        await hub.execute(
+            "INSERT INTO jobs (id, kind, state, due_at, finished_at)"
+            " VALUES ($1, 'probe', $2, NULL, now() - make_interval(days => $3))",
+            ids.new(), state, age,
+        )  # fmt: skip
+    for recorded, age in ((5, 31), (4, 31), (5, 29)):
+        await hub.execute(
+            "INSERT INTO inbound_refusals (tenant_id, connection_id, minute, reason, refused, recorded)"
+            " VALUES ($1, $1, now() - make_interval(days => $2), 'forged', 5, $3)",
+            ids.new(), age, recorded,
+        )  # fmt: skip
+    await KINDS["reap_old_rows"].run(house.services, {})
+    assert sorted(row["state"] for row in await rows(house)) == ["dead", "done"]
+    assert await hub.fetchval("SELECT count(*) FROM inbound_refusals") == 2
