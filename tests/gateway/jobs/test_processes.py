@@ -149,6 +149,25 @@ async def test_posts_are_taken_while_redis_is_away_and_processed_when_it_is_back
         await asyncio.to_thread(server.stop)
 
 
+async def test_worker_whose_connections_are_cut_goes_on(gateway: House, processes: Processes) -> None:
+    """What a restart of PostgreSQL does to it."""
+    placed = await gateway.docusign()
+    processes.start("worker")
+    processes.start("scheduler")
+    cut = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = current_user"
+        " AND application_name LIKE 'countersign worker%' AND datname = current_database()"
+    )
+    refs = []
+    for _ in range(3):
+        refs.append(await gateway.envelope(placed))
+        assert await gateway.deliver(placed, connect_message("envelope-reminder-sent", refs[-1])) == 200
+        await eventually(lambda: all_done(gateway))
+        await gateway.services.hub.fetchval(cut)
+        assert await gateway.services.database.fetchval(cut) >= 1
+    assert [await gateway.ledger_types(ref) for ref in refs] == [["envelope_reminded"]] * 3
+
+
 async def test_two_schedulers_and_two_workers_fire_a_schedule_once(
     house: House, processes: Processes
 ) -> None:
