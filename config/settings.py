@@ -84,7 +84,6 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     documents_per_envelope: Count = 20
     recipients_per_envelope: Count = 100
     fields_per_envelope: Count = 2000
-    page_size: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 200
     endpoints_per_tenant: Count = 100
 
 
@@ -100,7 +99,6 @@ class InboxSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: Seconds = 60.0
     retry_delays_s: Delays = (5.0, 60.0, 600.0)
     park_retry_delays_s: Delays = (5.0, 30.0, 120.0, 600.0, 3600.0)
-    tolerance_s: Seconds = 300.0
 
 
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +121,6 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
-    in_flight_per_endpoint: Count = 8
     in_flight: Count = 256
     in_flight_per_tenant: Count = 128
     batch_size: Count = 64
@@ -139,7 +136,6 @@ class DeliverySettings(msgspec.Struct, frozen=True, kw_only=True):
     )  # fmt: skip
     jitter: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.2
     retry_after_cap_s: Seconds = 36_000.0
-    disable_after_s: Annotated[float, msgspec.Meta(gt=0)] = 5 * DAY_S
 
 
 class SignatureSettings(msgspec.Struct, frozen=True, kw_only=True):
