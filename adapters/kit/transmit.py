@@ -22,6 +22,7 @@ from adapters.kit.options import ExecutorOptions
 from adapters.kit.port import BlobSource
 
 _FIRST_BYTES = 512
+_JOINED_BYTES = 256 * 1024
 _SENDING = "http11.send_request_headers.started"
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
@@ -127,8 +128,13 @@ class Transmitter:
         body: bytes | None = b""
         if request.content or request.method not in _BODILESS:
             body = plain_bytes(request.content)
+            length = content_length(request.content)
             headers.append(("content-type", request.content_type))
-            headers.append(("content-length", str(content_length(request.content))))
+            headers.append(("content-length", str(length)))
+            if body is None and length <= _JOINED_BYTES:
+                # A small body goes out in one piece: a write for each piece costs more than the memory.
+                async with aclosing(stream_content(request.content, blobs)) as pieces:
+                    body = b"".join([piece async for piece in pieces])
         extensions = {"timeout": self._timeout, "trace": trace}
         if body is not None:
             built = httpx.Request(
