@@ -20,6 +20,7 @@ from config.queue import Wake, open_redis
 from config.secret import Secret
 from config.settings import ProviderSettings, Settings
 from config.vault import Vault
+from gateway.coalesce import Coalesced
 from gateway.metrics import observe_circuit, observe_provider_call
 from gateway.migrations.run import check_roles
 from gateway.services import Services
@@ -52,7 +53,9 @@ async def open_services(
         ids = Ids(clock.now)
         subjects = SubjectKeys(vault, clock.monotonic)
         deliverers = Deliverers(Wake(redis, DELIVERERS))
-        recorder = Recorder(subjects, clock.now, deliverers.events_waiting)
+        ring = Coalesced(deliverers.events_waiting)
+        stack.push_async_callback(ring.aclose)
+        recorder = Recorder(subjects, clock.now, ring)
         executor = Executor(
             executor_options(settings.provider),
             clock=clock,

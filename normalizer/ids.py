@@ -4,6 +4,7 @@ Must never hand out a guessable secret: an id names a thing, it does not open it
 Source: RFC 9562 section 5.7 (UUIDv7); the TypeID encoding for the printed form.
 """
 
+import base64
 import secrets
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from normalizer.errors import NotFound
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
 _PRINTED_LENGTH = 26
 
 
@@ -49,8 +51,9 @@ class Ids:
 
     def new(self) -> UUID:
         milliseconds = int(self._now().timestamp() * 1000)
-        candidate = (milliseconds << 80) | (7 << 76) | (secrets.randbits(12) << 64)
-        candidate |= (0b10 << 62) | secrets.randbits(62)
+        chance = int.from_bytes(secrets.token_bytes(10), "big")
+        candidate = (milliseconds << 80) | (7 << 76) | ((chance >> 64 & 0xFFF) << 64)
+        candidate |= (0b10 << 62) | (chance & (1 << 62) - 1)
         with self._lock:
             if candidate <= self._last:
                 # A clock that stands still or steps back must not reorder ids: count on in the random tail.
@@ -61,12 +64,9 @@ class Ids:
 
 
 def print_id(kind: Kind, value: UUID) -> str:
-    number = value.int
-    letters = []
-    for _ in range(_PRINTED_LENGTH):
-        letters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return f"{kind}_{''.join(reversed(letters))}"
+    # 160 bits are 32 letters of base32, of which the last 26 hold the id's 128.
+    letters = base64.b32encode(value.int.to_bytes(20, "big"))[-_PRINTED_LENGTH:]
+    return f"{kind}_{letters.translate(_LETTERS).decode()}"
 
 
 def read_id(kind: Kind, printed: str) -> UUID:

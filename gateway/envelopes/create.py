@@ -79,7 +79,15 @@ async def _create(
                 services, caller.tenant_id, document.name, document.content_base64
             )
     envelope = await _assemble(services, caller, draft, ingested, attached)
-    plan = plan_dispatch(envelope, await choose_route(services, envelope)) if draft.send else None
+    plan = None
+    if draft.send:
+        # What came inside the request and was stored as it is need not be fetched again.
+        at_hand = {
+            document.blob_key: draft.documents[position - 1].content_base64
+            for position, document in ingested.items()
+            if not document.source_sha256
+        }
+        plan = plan_dispatch(envelope, await choose_route(services, envelope), at_hand=at_hand)
     async with services.database.transaction(caller.tenant_id) as tx:
         await _insert(services, tx, envelope, ingested, attached, claim, plan)
         events = _events(services, caller, envelope, ingested, attached)

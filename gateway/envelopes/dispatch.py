@@ -6,6 +6,7 @@ no id is known. Must never send twice: what is Unknown is left to the look-ups (
 """
 
 import logging
+from collections.abc import Mapping
 
 import msgspec
 
@@ -18,7 +19,7 @@ from gateway.envelopes.model import DispatchState, StoredEnvelope
 from gateway.envelopes.orphans import discard_orphan
 from gateway.envelopes.problems import failure_of, note_of, refusal_error
 from gateway.envelopes.route import Route, choose_route, describe_route, printed_connection
-from gateway.envelopes.store import lock_envelope
+from gateway.envelopes.store import decode_envelope, lock_envelope
 from gateway.services import Caller, Services
 from gateway.tenant_blobs import TenantBlobs
 from normalizer.canonical import Json
@@ -36,23 +37,28 @@ Ended = Outcome[Created] | CallerError
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A dispatch that is pinned and about to be carried out."""
+    """A dispatch that is pinned and about to be carried out. `at_hand`: documents by blob key whose bytes are
+    in memory anyway.
+    """
 
     envelope: StoredEnvelope
     route: Route
     epoch: int
     mode: SendMode
+    at_hand: Mapping[str, bytes] = {}
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """How a dispatch ended for the caller: `problem` is None, or the error to answer with. `changed` False:
-    a webhook or a look-up had settled it before. `events` are to be recorded with it.
+    a webhook or a look-up had settled it before. `events` are to be recorded with it; `envelope` is what is
+    stored now, when this has changed it.
     """
 
     status: EnvelopeStatus
     changed: bool
     problem: CountersignError | None = None
     events: tuple[Event, ...] = ()
+    envelope: StoredEnvelope | None = None
 
 
 async def pin_route(
@@ -81,8 +87,14 @@ async def pin_route(
     return plan, routed_event(services, caller, plan)
 
 
-def plan_dispatch(envelope: StoredEnvelope, route: Route, mode: SendMode = SendMode.SEND) -> Plan:
-    return Plan(envelope=envelope, route=route, epoch=envelope.dispatch_epoch + 1, mode=mode)
+def plan_dispatch(
+    envelope: StoredEnvelope,
+    route: Route,
+    mode: SendMode = SendMode.SEND,
+    at_hand: Mapping[str, bytes] | None = None,
+) -> Plan:
+    epoch = envelope.dispatch_epoch + 1
+    return Plan(envelope=envelope, route=route, epoch=epoch, mode=mode, at_hand=at_hand or {})
 
 
 def routed_event(services: Services, caller: Caller, plan: Plan) -> Event:
@@ -170,7 +182,7 @@ async def settle_outcome(
             status, state = EnvelopeStatus.DRAFT, DispatchState.IDLE
             if is_retry:
                 status, state = EnvelopeStatus.FAILED, DispatchState.SETTLED
-    changed = await tx.driver.fetchval(
+    stored = await tx.driver.fetchval(
         "SELECT end_dispatch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)",
         envelope.tenant_id,
         envelope.id,
@@ -184,11 +196,12 @@ async def settle_outcome(
         msgspec.json.encode(error).decode() if error else None,
         lookup_in_s,
     )
-    if not changed:
+    if stored is None:
         return Settled(status=status, changed=False)
+    after = decode_envelope(stored)
     kind = _recorded_as(status, outcome)
     if kind is None:
-        return Settled(status=status, changed=True, problem=problem)
+        return Settled(status=status, changed=True, problem=problem, envelope=after)
     facts: dict[str, Json] = {"provider": provider, "attempt": plan.epoch}
     if ref:
         facts["provider_ref"] = ref
@@ -198,7 +211,7 @@ async def settle_outcome(
     event = envelope_event(
         services, kind, processing, caller.actor, caller.source, status=status, facts=facts
     )
-    return Settled(status=status, changed=True, problem=problem, events=(event,))
+    return Settled(status=status, changed=True, problem=problem, events=(event,), envelope=after)
 
 
 async def _apply_late(
@@ -236,7 +249,7 @@ async def _call(services: Services, plan: Plan) -> Ended:
             lambda exchange: adapter.create_envelope(
                 exchange, connection, plan.route.outgoing, plan.mode, services.clock.now()
             ),
-            blobs=TenantBlobs(services.blobs, tenant_id),
+            blobs=TenantBlobs(services.blobs, tenant_id, plan.at_hand),
             on_learned=learned,
             deadline_s=services.settings.dispatch.deadline_s,
         )

@@ -127,6 +127,11 @@ async def load_document(source: Database | Transaction, tenant_id: UUID, documen
 def _decode(row: str | None, envelope_id: UUID) -> StoredEnvelope:
     if row is None:
         raise NotFound("envelope", print_id(Kind.ENVELOPE, envelope_id))
+    return decode_envelope(row)
+
+
+def decode_envelope(row: str) -> StoredEnvelope:
+    """What load_envelope and end_dispatch answer, as a struct."""
     return _envelope_decoder.decode(row)
 
 

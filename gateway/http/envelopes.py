@@ -300,7 +300,9 @@ async def _dispatch(
     problem = settled.problem if settled is not None else None
     if problem is not None:
         return _failed(problem, plan.envelope)
-    envelope = await _load(services, caller, plan.envelope.id)
+    envelope = settled.envelope if settled is not None else None
+    if envelope is None:
+        envelope = await _load(services, caller, plan.envelope.id)
     # PROCESSING may also be a provider that prepares documents first: the caller hears more by webhook.
     is_open = settled is None or envelope.dispatch_state != DispatchState.SETTLED
     return _answer(envelope, 202 if is_open else done_status)

@@ -154,9 +154,10 @@ END $$;
 
 -- Ends the attempt: only the attempt that is still the current one may change the envelope (fencing), and only
 -- while nothing has settled it meanwhile. What the attempt left at the provider and does not count is an orphan.
+-- Returns the envelope as it is now, NULL when nothing was changed.
 CREATE FUNCTION end_dispatch(tenant uuid, own uuid, of_epoch integer, outcome_in text, detail_in text,
     new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision)
-RETURNS boolean
+RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE changed boolean;
 BEGIN
@@ -178,7 +179,7 @@ BEGIN
             (SELECT e.provider_ref FROM envelopes e WHERE e.tenant_id = tenant AND e.id = own)
             AND COALESCE(ref, a.provider_ref) IS NOT NULL THEN 'left' END
     WHERE a.tenant_id = tenant AND a.envelope_id = own AND a.epoch = of_epoch;
-    RETURN changed;
+    RETURN CASE WHEN changed THEN load_envelope(tenant, own, false) END;
 END $$;
 
 -- A look-up or a webhook has found the envelope at the provider: this id counts, and what other tries of the
