@@ -1,0 +1,96 @@
+"""The two servers that bench/create compares, as factories for granian: the real application, and a bare route.
+
+The bare route decodes the same body, makes the same provider call through the same HTTP client set-up and
+stores nothing. Both answer `GET /spent` with what they have used so far.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from litestar import Litestar, post
+from litestar.params import JSONBody
+from litestar.types import ASGIApp
+
+from adapters.kit.exchange import Effect, ProviderRequest
+from adapters.kit.transmit import Parcel, Transmitter
+from config.settings_source import load_settings
+from gateway.app import create_app
+from gateway.composition import executor_options, open_services
+from gateway.envelopes.draft import EnvelopeInput
+
+
+class _NoBlobs:
+    def read(self, key: str, offset: int = 0) -> Any:
+        raise NotImplementedError
+
+    async def write(self, chunks: Any) -> Any:
+        raise NotImplementedError
+
+
+def real() -> ASGIApp:
+    settings = load_settings()
+    made: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            async with open_services(settings, name="bench") as services:
+                made["services"], made["app"] = services, create_app(services)
+                await made["app"](scope, receive, send)
+            return
+        if scope.get("path") == "/spent":
+            services = made["services"]
+            databases = (services.database, services.hub)
+            await _tell(
+                send,
+                statements=sum(one.statements for one in databases),
+                round_trips=sum(one.round_trips for one in databases),
+            )
+            return
+        await made["app"](scope, receive, send)
+
+    return app
+
+
+def bare() -> ASGIApp:
+    settings = load_settings()
+    body = Path(os.environ["BENCH_PROVIDER_BODY"]).read_bytes()
+    url = httpx.URL(os.environ["BENCH_PROVIDER_URL"])
+    transmitter = Transmitter(executor_options(settings.provider))
+    request = ProviderRequest(
+        operation="create",
+        method="POST",
+        path="",
+        effect=Effect.CREATES,
+        content=(body,),
+        accept=frozenset({201}),
+    )
+    parcel = Parcel(
+        request=request, url=url, headers=(("authorization", "Bearer canned"),), on_sent=lambda: None
+    )
+
+    @post("/api/v1/signatures/envelopes", status_code=201)
+    async def create(data: JSONBody[EnvelopeInput]) -> dict[str, Any]:
+        answer = await transmitter.send(parcel, _NoBlobs())
+        provider: dict[str, Any] = msgspec.json.decode(answer.body)
+        return {"name": data.name, "status": provider["status"], "provider_ref": provider["envelopeId"]}
+
+    litestar = Litestar([create], openapi_config=None, logging_config=None)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") == "/spent":
+            await _tell(send)
+            return
+        await litestar(scope, receive, send)
+
+    return app
+
+
+async def _tell(send: Any, **figures: int) -> None:
+    body = msgspec.json.encode({"cpu_s": time.process_time(), **figures})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
