@@ -28,7 +28,8 @@ def check_envelope(connection: Connection, envelope: Envelope) -> tuple[Degradat
     capabilities = msgspec.structs.replace(CAPABILITIES, max_document_bytes=limit)
     declared = check_capabilities(NAME, capabilities, envelope)
     _refuse_unplaceable_fields(envelope)
-    return declared + tuple(dict.fromkeys(_losses(envelope)))
+    told = (*_losses(envelope), *_mail_losses(connection, envelope))
+    return declared + tuple(dict.fromkeys(told))
 
 
 def reminder_frequency(every_hours: int) -> str:
@@ -100,6 +101,14 @@ def _timing_losses(envelope: Envelope) -> Iterator[Degradation]:
         yield Degradation(
             "expiry warning", f"{envelope.expiration.warn_days} days before", "no warning by the provider"
         )
+
+
+def _mail_losses(connection: Connection, envelope: Envelope) -> Iterator[Degradation]:
+    """Whoever sends and signs may get no mail that asks, as others have reported; a signing URL works."""
+    sender = connection.credentials.api_user.casefold()
+    for recipient in envelope.recipients:
+        if sender and recipient.role.acts and recipient.email.casefold() == sender:
+            yield Degradation("mail to the sender", "asked by e-mail", "perhaps no e-mail; use a signing URL")
 
 
 def _language_losses(envelope: Envelope) -> Iterator[Degradation]:

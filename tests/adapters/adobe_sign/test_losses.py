@@ -122,7 +122,16 @@ def test_word_document_is_refused_only_where_it_moves_the_pages_of_a_placed_fiel
     word = document(2, media_type=DOCX, pages=(), order=order)
     made = envelope(documents=(document(1, order=1), word), fields=(field(1, document_id=document(1).id),))
     if is_refused:
-        with pytest.raises(UnsupportedFeature, match="without known page sizes"):
+        with pytest.raises(UnsupportedFeature) as raised:
             losses(made)
+        assert raised.value.feature == "fields with coordinates on documents without known page sizes"
     else:
         assert losses(made) == []
+
+
+def test_sender_who_signs_too_is_told_that_no_mail_may_come() -> None:
+    acting_for = {"credentials": {"api_user": "Ada@example.com"}}
+    assert losses(envelope(), **acting_for) == [
+        Degradation("mail to the sender", "asked by e-mail", "perhaps no e-mail; use a signing URL")
+    ]
+    assert losses(envelope(recipients=(recipient(2),)), **acting_for) == []
