@@ -91,7 +91,7 @@ def _seconds_to_reset(headers: Mapping[str, str]) -> float | None:
 def _sent_at(headers: Mapping[str, str]) -> datetime | None:
     try:
         return parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):  # what the parser says to an impossible date
         return None
 
 

@@ -34,6 +34,7 @@ from adapters.kit.exchange import ProviderResponse
 from adapters.kit.port import Decision, DecisionKind
 
 _log = logging.getLogger("countersign.provider")
+LONGEST_WAIT_S = 86_400.0  # an answer that says longer is nonsense, and would close the account for good
 _DETAIL_LIMIT = 2000  # two kilobytes of a proxy's page are enough to recognise it
 
 
@@ -132,7 +133,7 @@ class ErrorTable:
             code=row.code,
             provider_code=provider_code[:100] or f"HTTP_{response.status}",
             detail=(detail or _readable(response.body))[:_DETAIL_LIMIT],
-            retry_after_s=row.retry_after_s if retry_after_s is None else retry_after_s,
+            retry_after_s=row.retry_after_s if retry_after_s is None else min(retry_after_s, LONGEST_WAIT_S),
             per_object=row.per_object,
         )
 
@@ -174,7 +175,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):  # what the parser says to an impossible date
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

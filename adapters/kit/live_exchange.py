@@ -268,14 +268,9 @@ class LiveExchange:
     async def _hear_limits(self, response: ProviderResponse) -> None:
         try:
             told = self._adapter.limit_headers(response)
-        except ValueError:
-            _log.warning("provider.limits_unreadable", extra={"provider": self._adapter.name})
-            return
-        if told is None or self._tokens is None:
-            return
-        try:
-            await self._machinery.limiter.told(self._lane, *told)
-        except Exception:  # noqa: BLE001 - whatever a shared store raises, a budget must not lose an answer
+            if told is not None and self._tokens is not None:
+                await self._machinery.limiter.told(self._lane, *told)
+        except Exception:  # noqa: BLE001 - whatever headers and a shared store raise: the answer must not be lost
             _log.warning("provider.limits_not_kept", extra={"provider": self._adapter.name}, exc_info=True)
 
     async def _throttled(self, decision: Decision, outcome: Throttled) -> Throttled:

@@ -70,6 +70,11 @@ def test_wait_comes_from_the_answer_before_the_table() -> None:
     assert TABLE.decide("x", response(429), provider_code="BUSY", retry_after_s=9).retry_after_s == 9
 
 
+@pytest.mark.parametrize("value", ["9" * 400, "100000000", "Thu, 15 Jan 2099 12:00:00 GMT"])
+def test_wait_beyond_a_day_is_a_day(value: str) -> None:
+    assert TABLE.decide("x", response(429, retry_after=value)).retry_after_s == 86_400
+
+
 def test_two_rows_for_the_same_thing_are_refused() -> None:
     rows = (CodeRow(provider_code="A", kind=K.REJECTED), CodeRow(provider_code="a", kind=K.UNKNOWN))
     with pytest.raises(ValueError, match="two rows"):
@@ -95,6 +100,7 @@ def test_file_that_is_not_a_table_is_refused_by_name(tmp_path, monkeypatch) -> N
         ("soon", None),
         ("-3", None),
         ("", None),
+        ("Thu, 15 Jan 99999999999 12:01:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_date(value: str, seconds: float | None) -> None:

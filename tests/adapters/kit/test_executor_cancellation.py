@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from adapters.kit.exchange import Effect, Exchange
+from adapters.kit.exchange import Effect, Exchange, ProviderResponse
 from adapters.kit.limiter import MemoryLimiterStore
 from adapters.kit.outcome import Done, Unknown
 from config.clock import Clock, SystemClock
@@ -147,3 +147,11 @@ async def test_budget_that_cannot_be_kept_does_not_lose_the_answer() -> None:
         bench.server.behaviours = [answer(201, headers=("X-Remaining: 5", "X-Reset: 1800"))]
         outcome = await bench.send(request(Effect.CREATES))
     assert isinstance(outcome, Done)
+
+
+async def test_limits_that_cannot_be_read_do_not_lose_the_answer(bench: Bench) -> None:
+    def unreadable(response: ProviderResponse) -> tuple[int, float] | None:
+        raise OverflowError("an impossible date")
+
+    bench.adapter.limit_headers = unreadable
+    assert isinstance(await bench.send(request(Effect.CREATES)), Done)
