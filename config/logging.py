@@ -6,6 +6,7 @@ itself as `***`, bytes as their length, and a name that speaks of a secret is ma
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ _SECRET_NAMES = (
     "private_key",
     "access_code",
 )
+
+_DETAIL = re.compile(
+    r"^DETAIL: .*?(?=^HINT: |^Traceback |^The above exception|^During handling|\Z)", re.MULTILINE | re.DOTALL
+)
+_EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
 
 # What every record has by itself; whatever else a record has was given as `extra`.
 _OWN_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "wide", "taskName"}
@@ -82,9 +88,14 @@ class JsonFormatter(logging.Formatter):
         for name, value in (given | getattr(record, "wide", {})).items():
             line[f"{name}_" if name in line else name] = _presentable(name, value)
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _without_values(self.formatException(record.exc_info))
         # ensure_ascii also keeps a line a line: no foreign text can start a new one.
         return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def _without_values(text: str) -> str:
+    """A traceback whose errors quote nobody: PostgreSQL's DETAIL shows whole rows, others show addresses."""
+    return _EMAIL.sub("***@***", _DETAIL.sub(f"DETAIL:  {MASK}\n", text))
 
 
 def _presentable(name: str, value: object) -> object:

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
+import asyncpg
 import msgspec
 import pytest
 
 from config.clock import Clock, FixedClock, SystemClock
 from config.logging import configure_logging, log_wide, within_request
 from config.secret import Secret
+from tests.fixtures.store import Store
 
 CANARY = "canary-4711"
 
@@ -138,3 +140,22 @@ def test_exit_now_flushes_what_was_printed_and_gives_the_status() -> None:
     code = "from config.exit import exit_now; print('last words', end=''); exit_now(3)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
     assert (done.returncode, done.stdout) == (3, b"last words")
+
+
+async def test_exception_is_logged_without_the_rows_and_addresses_that_it_quotes(
+    store: Store, lines: io.StringIO
+) -> None:
+    await store.owner.execute("CREATE TABLE people (email text, name text, age integer NOT NULL)")
+    person = ("ada@example.com", "Ada\nLovelace")
+    try:
+        try:
+            await store.owner.execute("INSERT INTO people VALUES ($1, $2, NULL)", *person)
+        except asyncpg.NotNullViolationError as error:
+            raise ValueError(f"{person[0]} is not welcome") from error
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    (line,) = [text for text in lines.getvalue().splitlines() if '"failed"' in text]
+    text = json.loads(line)["exception"]
+    assert "NotNullViolationError" in text
+    assert text.endswith("ValueError: ***@*** is not welcome")
+    assert not any(personal in text for personal in ("Failing row", "example.com", "\nLovelace"))
