@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from config.settings import Settings
 
@@ -26,16 +27,15 @@ class Processes:
             "COUNTERSIGN_DATA_DIR": str(settings.countersign.data_dir),
             "COUNTERSIGN_INBOX_LEASE_S": "2",
         }
+        self._log = Path(settings.countersign.data_dir) / "processes.log"
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self, module: str) -> "subprocess.Popen[bytes]":
         """`worker` or `scheduler`."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", _RUN.format(module)],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _RUN.format(module)], env=self._environment, stdout=log, stderr=log
+            )
         self._running.append(process)
         return process
 
@@ -49,5 +49,5 @@ class Processes:
             if process.poll() is None:
                 process.kill()
             process.wait(10)
-            assert process.stderr is not None
-            process.stderr.close()
+        if self._log.exists():
+            print(self._log.read_text(errors="replace")[-8000:])  # shown when the test failed

@@ -242,7 +242,7 @@ def notification(event: str, ref: str, *, number: int = 1, status: str = "OUT_FO
     ).encode()
 
 
-async def eventually(ask: Callable[[], Awaitable[Any]], *, within_s: float = 20.0) -> Any:
+async def eventually(ask: Callable[[], Awaitable[Any]], *, within_s: float = 40.0) -> Any:
     """The first answer that is true; fails with the last one."""
     ends_at = asyncio.get_running_loop().time() + within_s
     while not (answer := await ask()):
