@@ -9,7 +9,9 @@ from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from adapters.kit.port import CredentialField
+from gateway.http import examples
 from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.examples import with_examples
 from gateway.http.openapi import problems
 from gateway.routing.policy import Condition, Policy
 from gateway.tenants import connections, issue_keys, routing, switch, tenants, users
@@ -101,7 +103,7 @@ class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: dict[str, int]
 
 
-@post("/tenants", status_code=201, **ADMIN)
+@post("/tenants", status_code=201, **ADMIN, operation_class=with_examples(examples.TENANT))
 async def create_tenant(
     services: TheServices, caller: TheCaller, data: JSONBody[tenants.TenantInput]
 ) -> TenantView:
@@ -167,7 +169,9 @@ async def change_user(
     )
 
 
-@post("/tenants/{tenant_id:str}/keys", status_code=201, **ADMIN)
+@post(
+    "/tenants/{tenant_id:str}/keys", status_code=201, **ADMIN, operation_class=with_examples(examples.API_KEY)
+)
 async def create_key(
     services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[issue_keys.KeyInput]
 ) -> KeyView:
@@ -204,7 +208,12 @@ async def list_providers(services: TheServices) -> list[ProviderView]:
     ]
 
 
-@post("/tenants/{tenant_id:str}/connections", status_code=201, **ADMIN)
+@post(
+    "/tenants/{tenant_id:str}/connections",
+    status_code=201,
+    **ADMIN,
+    operation_class=with_examples(examples.CONNECTION),
+)
 async def create_connection(
     services: TheServices,
     caller: TheCaller,
@@ -257,7 +266,12 @@ async def set_routing(
     return _policy(await routing.set_policy(services, caller, _own(tenant_id), data))
 
 
-@post("/tenants/{tenant_id:str}/provider-switches", status_code=201, **ADMIN)
+@post(
+    "/tenants/{tenant_id:str}/provider-switches",
+    status_code=201,
+    **ADMIN,
+    operation_class=with_examples(examples.SWITCH),
+)
 async def switch_provider(
     services: TheServices, caller: TheCaller, tenant_id: FromPath[str], data: JSONBody[switch.SwitchInput]
 ) -> SwitchView:

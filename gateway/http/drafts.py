@@ -20,7 +20,9 @@ from gateway.envelopes.view import (
     view_field,
     view_recipient,
 )
+from gateway.http import examples
 from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.examples import with_examples
 from gateway.http.openapi import problems
 from gateway.tenants.scopes import Scope
 from normalizer.ids import Kind, read_id
@@ -63,7 +65,12 @@ async def detach_document(
     )
 
 
-@post("/envelopes/{envelope_id:str}/recipients", status_code=201, **EDIT)
+@post(
+    "/envelopes/{envelope_id:str}/recipients",
+    status_code=201,
+    **EDIT,
+    operation_class=with_examples(examples.RECIPIENT),
+)
 async def create_recipient(
     services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[RecipientInput]
 ) -> RecipientView:
@@ -95,7 +102,12 @@ async def delete_recipient(
     )
 
 
-@post("/envelopes/{envelope_id:str}/fields", status_code=201, **EDIT)
+@post(
+    "/envelopes/{envelope_id:str}/fields",
+    status_code=201,
+    **EDIT,
+    operation_class=with_examples(examples.FIELD),
+)
 async def create_field(
     services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[PlacedFieldInput]
 ) -> FieldView:

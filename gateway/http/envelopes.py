@@ -26,8 +26,10 @@ from gateway.envelopes.signing_url import make_signing_url
 from gateway.envelopes.store import load_envelope
 from gateway.envelopes.view import EnvelopeLineView, EnvelopeView, view_envelope, view_line
 from gateway.envelopes.void import void_envelope
+from gateway.http import examples
 from gateway.http.background import finish_within
 from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.examples import with_examples
 from gateway.http.openapi import problems
 from gateway.http.problems import BadRequest, problem_response
 from gateway.services import Caller, Services
@@ -75,7 +77,13 @@ class ProviderHistory(msgspec.Struct, frozen=True):
     records: tuple[AuditRecord, ...]
 
 
-@post("/envelopes", opt=WRITE, status_code=201, responses=problems(409, 413, 422, 502, 503, 504))
+@post(
+    "/envelopes",
+    opt=WRITE,
+    status_code=201,
+    responses=problems(409, 413, 422, 502, 503, 504),
+    operation_class=with_examples(examples.CREATE),
+)
 async def create(
     request: Request[Any, Any, Any],
     services: TheServices,
@@ -157,6 +165,7 @@ async def send(
     opt=WRITE,
     status_code=200,
     responses=problems(404, 409, 422, 502, 503),
+    operation_class=with_examples(examples.VOID),
 )
 async def void(
     request: Request[Any, Any, Any],
@@ -183,6 +192,7 @@ async def void(
     opt=WRITE,
     status_code=200,
     responses=problems(404, 409, 422, 502, 503),
+    operation_class=with_examples(examples.RESEND),
 )
 async def resend(
     services: TheServices, caller: TheCaller, envelope_id: FromPath[str], data: JSONBody[ResendInput]
@@ -199,6 +209,7 @@ async def resend(
     opt=WRITE,
     status_code=200,
     responses=problems(404, 409, 422, 502, 503),
+    operation_class=with_examples(examples.CORRECT),
 )
 async def correct(
     services: TheServices,
@@ -218,6 +229,7 @@ async def correct(
     opt=WRITE,
     status_code=201,
     responses=problems(404, 409, 422, 502, 503),
+    operation_class=with_examples(examples.SIGNING_URL),
 )
 async def signing_url(
     services: TheServices,
