@@ -29,6 +29,7 @@ from normalizer.ids import Kind, print_id
 DEFAULT_TENANT = UUID("01900000-0000-7000-8000-000000000001")
 _NAME, _LABEL = "Default", "settings"
 _LOCK, _LOCK_MS = "countersign:default-connections", 60_000
+_UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -56,7 +57,8 @@ async def adopt_default_connections(services: Services, caller: Caller) -> list[
         try:
             return await _adopt(services, caller, described)
         finally:
-            await services.redis.delete(_LOCK)
+            # Only our own: after a minute the lock is free, and may be another process's by now.
+            await services.redis.register_script(_UNLOCK)(keys=[_LOCK], args=[mark])
     except RedisError as error:
         raise StoreUnavailable("Redis does not answer") from error
 

@@ -101,27 +101,33 @@ async def create_user(services: Services, caller: Caller, tenant_id: UUID, given
 async def change_user(
     services: Services, caller: Caller, tenant_id: UUID, user_id: UUID, change: UserChange
 ) -> User:
-    """Raises NotFound, ValidationFailed."""
+    """An empty manager_id takes the manager away. Raises NotFound, also for the manager, ValidationFailed."""
     if change.email is not None:
         _check_email(change.email)
     names = sorted(name for name, value in msgspec.structs.asdict(change).items() if value is not None)
     if not names:
         raise ValidationFailed("Nothing to change was named.", code="empty_change")
+    manager = read_id(Kind.USER, change.manager_id) if change.manager_id else None
+    if manager == user_id:
+        raise ValidationFailed("The user cannot be taken.", (Finding("/manager_id", "Somebody else."),))
     async with services.hub.transaction() as tx:
-        row = await tx.driver.fetchrow(
-            "UPDATE tenant_users SET first_name = COALESCE($3, first_name), last_name = COALESCE($4, last_name),"
-            " email = COALESCE($5, email), active = COALESCE($6, active),"
-            " manager_id = CASE WHEN $7 THEN $8 ELSE manager_id END, updated_at = clock_timestamp()"
-            f" WHERE tenant_id = $1 AND id = $2 RETURNING {_COLUMNS}",
-            tenant_id,
-            user_id,
-            change.first_name,
-            change.last_name,
-            change.email,
-            change.active,
-            change.manager_id is not None,
-            read_id(Kind.USER, change.manager_id) if change.manager_id else None,
-        )
+        try:
+            row = await tx.driver.fetchrow(
+                "UPDATE tenant_users SET first_name = COALESCE($3, first_name),"
+                " last_name = COALESCE($4, last_name), email = COALESCE($5, email),"
+                " active = COALESCE($6, active), manager_id = CASE WHEN $7 THEN $8 ELSE manager_id END,"
+                f" updated_at = clock_timestamp() WHERE tenant_id = $1 AND id = $2 RETURNING {_COLUMNS}",
+                tenant_id,
+                user_id,
+                change.first_name,
+                change.last_name,
+                change.email,
+                change.active,
+                change.manager_id is not None,
+                manager,
+            )
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("manager", change.manager_id or "") from error
         if row is None:
             raise NotFound("user", print_id(Kind.USER, user_id))
         user = _user(row)
