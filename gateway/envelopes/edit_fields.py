@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.envelopes.create import build_field, dump, field_added, field_facts
+from gateway.envelopes.build import build_field, dump
+from gateway.envelopes.create import field_added, field_facts
 from gateway.envelopes.draft import FieldInput, find_field_faults
 from gateway.envelopes.edit import Editing, edit_draft
 from gateway.envelopes.facts import part_event

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from gateway.envelopes.create import build_field, build_recipient, dump, field_added, recipient_row
+from gateway.envelopes.build import build_field, build_recipient, dump, recipient_row
+from gateway.envelopes.create import field_added
 from gateway.envelopes.draft import RecipientInput, find_field_faults, find_recipient_faults
 from gateway.envelopes.edit import Editing, edit_draft
 from gateway.envelopes.facts import recipient_event

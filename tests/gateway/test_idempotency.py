@@ -9,6 +9,7 @@ import pytest
 from adapters.kit.exchange import Exchange
 from adapters.kit.outcome import NotSent, Rejected, Unknown
 from adapters.kit.port import Created
+from config.database import Transaction
 from config.errors import StoreUnavailable
 from gateway.envelopes.reconcile import reconcile_envelope
 from gateway.http.idempotency import Idempotency
@@ -319,3 +320,26 @@ async def test_reading_ignores_the_header(acme: Tenant) -> None:
     for _ in range(2):
         answer = await acme.get("/envelopes", headers=KEY)
         assert (answer.status_code, "idempotency-replayed" in answer.headers) == (200, False)
+
+
+async def test_a_commit_without_an_answer_keeps_the_key_for_what_was_written(
+    world: World, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection died between COMMIT and its answer: the retry must find the envelope, not make another."""
+    original = Transaction.commit
+    failed: list[int] = []
+
+    async def cut_off(tx: Transaction) -> None:
+        await original(tx)
+        if not failed:
+            failed.append(1)
+            raise StoreUnavailable("no answer to COMMIT", outcome_unknown=True)
+
+    # The callbacks after a commit do not run either when its answer never comes.
+    monkeypatch.setattr(Transaction, "commit", cut_off)
+    monkeypatch.setattr("gateway.envelopes.create.note_advance", lambda *_: None)
+    first = await acme.post("/envelopes", envelope(), headers=KEY)
+    assert (first.status_code, first.json()["code"]) == (503, "store_unavailable")
+    again = await acme.post("/envelopes", envelope(), headers=KEY)
+    assert again.status_code == 201
+    assert await world.services.hub.fetchval("SELECT count(*) FROM envelopes") == 1

@@ -91,9 +91,11 @@ LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM enter_tenant(tenant);
     IF how = 'drop' THEN
+        -- Whoever asks may not know that the work was written: no answer to a COMMIT leaves that open.
         DELETE FROM idempotency_keys k WHERE k.tenant_id = tenant AND k.principal = owner
-            AND k.route = of_route AND k.key = with_key AND k.lock_token = token;
-    ELSIF how = 'release' THEN
+            AND k.route = of_route AND k.key = with_key AND k.lock_token = token AND k.recovery_point = 'started';
+    END IF;
+    IF how IN ('drop', 'release') THEN
         UPDATE idempotency_keys k SET locked_until = clock_timestamp() WHERE k.tenant_id = tenant
             AND k.principal = owner AND k.route = of_route AND k.key = with_key AND k.lock_token = token;
     ELSE
