@@ -1,10 +1,11 @@
-"""Health, readiness and metrics. They need no key and tell no secret.
+"""Health, readiness, metrics and the page of error codes. They need no key and tell no secret.
 
 /health answers for the process alone and echoes the nonce of this start, so that a stray process cannot
 answer in its place. /ready asks the stores.
 """
 
 import asyncio
+from importlib import resources
 from typing import Any
 
 from litestar import Response, get
@@ -14,6 +15,8 @@ from config.errors import StoreUnavailable
 from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.http.dependencies import TheServices
+
+_ERRORS = resources.files("gateway.http").joinpath("errors.md").read_text(encoding="utf-8")
 
 # States with a partial index each: what has ended well is never counted, there are millions of it.
 _DELIVERIES = ("pending", "exhausted", "held")
@@ -36,6 +39,12 @@ _FIGURES = (
 @get("/health", opt={"open": True}, include_in_schema=False)
 async def health() -> dict[str, str]:
     return {"status": "ok", "nonce": start_nonce()}
+
+
+@get("/docs/errors", opt={"open": True}, include_in_schema=False)
+async def error_codes() -> Response[str]:
+    """What a problem's `type` leads to: every code, and what to do."""
+    return Response(_ERRORS, media_type="text/markdown; charset=utf-8")
 
 
 @get("/ready", opt={"open": True}, include_in_schema=False)

@@ -55,9 +55,8 @@ def outermost(app: ASGIApp) -> ASGIApp:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
-    handler = scope.get("route_handler")
     # The template, not the path: a path has too many values, and may have been typed by anybody.
-    route = next(iter(sorted(handler.paths)), "unknown") if handler is not None else "unknown"
+    route = scope.get("path_template") or "unknown"
     method = str(scope.get("method", ""))
     metrics.REQUESTS.labels(method, route, str(status)).inc()
     metrics.REQUEST_SECONDS.labels(method, route).observe(seconds)

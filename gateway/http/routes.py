@@ -83,6 +83,7 @@ INBOUND_ROUTES: list[ControllerRouterHandler] = [
 
 OPEN_ROUTES: list[ControllerRouterHandler] = [
     health.health,  # GET /health
+    health.error_codes,  # GET /docs/errors
     health.ready,  # GET /ready
     health.prometheus,  # GET /metrics
 ]
