@@ -112,7 +112,7 @@ class SubjectKeys:
 
     async def seal(self, tx: Transaction, events: Sequence[ToSeal]) -> list[tuple[Sealed, ...]]:
         """No round trip when every subject is known; else one or two for all of them together."""
-        sealed = self._seal_known(events)
+        sealed = self.seal_known(events)
         if sealed is not None:
             return sealed
         places = sorted(
@@ -129,7 +129,7 @@ class SubjectKeys:
             for event in events
         ]
 
-    def _seal_known(self, events: Sequence[ToSeal]) -> list[tuple[Sealed, ...]] | None:
+    def seal_known(self, events: Sequence[ToSeal]) -> list[tuple[Sealed, ...]] | None:
         """The usual case on its own, because it is on every write's path; None when a key is missing."""
         now = self._monotonic()
         sealed = []

@@ -9,6 +9,7 @@ until the commit. MUST never call out to a network.
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from config.database import Transaction
 from ledger.append import append, columns_of, entries_of
@@ -41,7 +42,7 @@ class Recorder:
         if not events:
             return ()
         for event in events:
-            _check(tx, event)
+            _check(tx.tenant_id, event)
         personal = [personal_of(event) for event in events]
         sealed = await self._subjects.seal(
             tx,
@@ -58,9 +59,28 @@ class Recorder:
         tx.on_commit(self._wake)
         return entries_of(drafts, row)
 
+    def prepare(self, tenant_id: UUID, events: Sequence[Event]) -> tuple[list[object], ...] | None:
+        """The arguments of record_events, for an SQL function that changes state and records in one statement;
+        None when a subject's key is not at hand, and `record` must do it. After its success: `announced`.
+        """
+        for event in events:
+            _check(tenant_id, event)
+        sealed = self._subjects.seal_known(
+            [ToSeal(tenant_of(event), event.id, personal_of(event)) for event in events]
+        )
+        if sealed is None:
+            return None
+        now = self._now()
+        drafts = [compose_draft(event, values, now) for event, values in zip(events, sealed, strict=True)]
+        return (*columns_of(drafts), *_announcements_of(events))
 
-def _check(tx: Transaction, event: Event) -> None:
-    if tx.tenant_id is not None and event.tenant_id != tx.tenant_id:
+    async def announced(self) -> None:
+        """Wakes the fan-out, as a commit after `record` does."""
+        await self._wake()
+
+
+def _check(tenant_id: UUID | None, event: Event) -> None:
+    if tenant_id is not None and event.tenant_id != tenant_id:
         raise ValueError(f"{event.type} belongs to another tenant than the transaction")
     has_name = VOCABULARY[event.type].webhook is not None
     if has_name and event.announcement is None:

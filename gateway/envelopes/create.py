@@ -7,25 +7,27 @@ from uuid import UUID
 
 import msgspec
 
-from config.database import Transaction
-from gateway.claims import Claim, claim_lost, note_advance
-from gateway.envelopes.build import build_field, build_recipient, dump, recipient_row
+from config.errors import StoreUnavailable
+from gateway.claims import Claim
+from gateway.envelopes.build import build_field, build_recipient
 from gateway.envelopes.defaults import choose_expiration, choose_reminders
-from gateway.envelopes.dispatch import Plan, dispatch_time_s, plan_dispatch, routed_event
+from gateway.envelopes.dispatch import plan_dispatch, routed_event
 from gateway.envelopes.documents import IngestedDocument, document_events, drop_document, ingest_document
 from gateway.envelopes.draft import EnvelopeInput, find_envelope_faults
 from gateway.envelopes.facts import envelope_event, part_event, recipient_event
+from gateway.envelopes.insert import NewEnvelope, write_envelope
 from gateway.envelopes.model import (
     DispatchState,
     StoredDocument,
     StoredEnvelope,
     StoredField,
 )
+from gateway.envelopes.plan import Plan
 from gateway.envelopes.route import choose_route
 from gateway.envelopes.store import load_document
 from gateway.services import Caller, Services
 from normalizer.canonical import Json
-from normalizer.errors import Conflict, ValidationFailed
+from normalizer.errors import ValidationFailed
 from normalizer.events import Event, ResourceType
 from normalizer.ids import Kind, print_id, read_id
 from normalizer.status import EnvelopeStatus
@@ -53,7 +55,9 @@ async def create_envelope(
     ingested: dict[int, IngestedDocument] = {}
     try:
         return await _create(services, caller, draft, claim, ingested)
-    except BaseException:
+    except StoreUnavailable:
+        raise  # the rows may have been written, and then the bytes are theirs
+    except Exception:
         # Bytes without a row belong to nobody: they go, whatever it was that stopped us.
         for document in ingested.values():
             await drop_document(services, caller.tenant_id, document)
@@ -86,13 +90,12 @@ async def _create(
             if not document.source_sha256
         }
         plan = plan_dispatch(envelope, await choose_route(services, envelope), at_hand=at_hand)
-    async with services.database.transaction(caller.tenant_id) as tx:
-        await _insert(services, tx, envelope, ingested, attached, claim, plan)
-        events = _events(services, caller, envelope, ingested, attached)
-        if plan is not None:
-            events.append(routed_event(services, caller, plan))
-        await services.recorder.record(tx, events)
-        await tx.commit()
+    events = _events(services, caller, envelope, ingested, attached)
+    if plan is not None:
+        events.append(routed_event(services, caller, plan))
+    await write_envelope(
+        services, NewEnvelope(envelope, frozenset(ingested), frozenset(attached)), events, claim, plan
+    )
     return CreatedEnvelope(envelope, plan)
 
 
@@ -181,68 +184,6 @@ def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: d
         source_sha256=document.source_sha256,
         status="ready",
         created_at=now,
-    )
-
-
-async def _insert(
-    services: Services,
-    tx: Transaction,
-    envelope: StoredEnvelope,
-    ingested: Mapping[int, IngestedDocument],
-    attached: Mapping[int, StoredDocument],
-    claim: Claim | None,
-    plan: Plan | None,
-) -> None:
-    """Everything in one statement: the rows, the claim's advance, and the pin of the first try."""
-    new_ids = {one.id for one in ingested.values()}
-    new = [document for document in envelope.documents if document.id in new_ids]
-    taken = [{"id": str(document.id), "position": position} for position, document in attached.items()]
-    row = msgspec.structs.replace(envelope, recipients=(), documents=(), fields=())
-    done = await tx.driver.fetchrow(
-        "SELECT missing, claim_lost FROM"
-        " insert_envelope($1::jsonb, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, $7::jsonb)",
-        dump(row),
-        dump([recipient_row(recipient) for recipient in envelope.recipients]),
-        dump(new),
-        dump(taken),
-        dump(envelope.fields),
-        _claim_row(claim),
-        _dispatch_row(services, plan),
-    )
-    if done is None or done["claim_lost"]:
-        raise claim_lost()
-    if done["missing"]:
-        names = ", ".join(print_id(Kind.DOCUMENT, one) for one in done["missing"])
-        raise Conflict(
-            f"These documents are already part of an envelope: {names}.",
-            remedy="Upload the document again for another envelope.",
-        )
-    if claim is not None:
-        note_advance(tx, claim)
-
-
-def _claim_row(claim: Claim | None) -> str | None:
-    if claim is None:
-        return None
-    return dump({"principal": claim.principal, "route": claim.route, "key": claim.key, "token": claim.token})
-
-
-def _dispatch_row(services: Services, plan: Plan | None) -> str | None:
-    if plan is None:
-        return None
-    chosen = plan.route.candidate.connection
-    return dump(
-        {
-            "status": EnvelopeStatus.PROCESSING,
-            "epoch": plan.epoch,
-            "provider": chosen.provider,
-            "connection_id": chosen.id,
-            "connection_version": plan.route.opened.version,
-            "mode": plan.mode,
-            "routing": plan.route.decision,
-            "degraded": plan.route.losses,
-            "deadline_s": dispatch_time_s(services),
-        }
     )
 
 

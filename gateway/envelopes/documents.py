@@ -70,7 +70,9 @@ async def upload_document(
     document = await ingest_stream(services, caller.tenant_id, name, chunks)
     try:
         await _write_row(services, caller, document)
-    except BaseException:
+    except StoreUnavailable:
+        raise  # the row may have been written, and then the bytes are its own
+    except Exception:
         await drop_document(services, caller.tenant_id, document)
         raise
     return document

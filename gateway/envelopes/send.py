@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from gateway.claims import Claim, advance_claim
-from gateway.envelopes.dispatch import Plan, pin_route
+from gateway.envelopes.dispatch import pin_route
+from gateway.envelopes.plan import Plan
 from gateway.envelopes.route import choose_route
 from gateway.envelopes.store import load_envelope, lock_envelope
 from gateway.services import Caller, Services

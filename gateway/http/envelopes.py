@@ -14,10 +14,11 @@ from adapters.kit.port import Part
 from gateway.claims import Claim
 from gateway.envelopes.correct import CorrectionInput, correct_recipient
 from gateway.envelopes.create import create_envelope
-from gateway.envelopes.dispatch import Plan, carry_out
+from gateway.envelopes.dispatch import carry_out
 from gateway.envelopes.download import Download, download_part
 from gateway.envelopes.draft import EnvelopeInput
 from gateway.envelopes.model import DispatchState, StoredEnvelope
+from gateway.envelopes.plan import Plan
 from gateway.envelopes.provider_history import read_provider_history
 from gateway.envelopes.resend import resend_envelope
 from gateway.envelopes.search import EnvelopeFilter, list_envelopes

@@ -200,6 +200,9 @@ async def test_a_kill_between_two_phases_ends_in_one_envelope_at_the_provider(
     async def dies(*_: object, **__: object) -> Any:
         raise Killed
 
+    def dies_now(*_: object) -> Any:
+        raise Killed
+
     async def dies_in_call(provider: FakeProvider, exchange: Exchange, sent: Envelope) -> Created:
         await provider.make(exchange, sent)
         raise Killed
@@ -215,7 +218,7 @@ async def test_a_kill_between_two_phases_ends_in_one_envelope_at_the_provider(
             case "during the call":
                 fake.answers = [dies_in_call]
             case "after the call":
-                patched.setattr(dispatch, "settle_outcome", dies)
+                patched.setattr(dispatch, "judge", dies_now)
         await call_until_killed(acme, "/envelopes", envelope(send=True))
     busy = await acme.post("/envelopes", envelope(send=True), headers=KEY)
     assert busy.status_code == 409
@@ -337,7 +340,7 @@ async def test_a_commit_without_an_answer_keeps_the_key_for_what_was_written(
 
     # The callbacks after a commit do not run either when its answer never comes.
     monkeypatch.setattr(Transaction, "commit", cut_off)
-    monkeypatch.setattr("gateway.envelopes.create.note_advance", lambda *_: None)
+    monkeypatch.setattr("gateway.envelopes.insert.note_advance", lambda *_: None)
     first = await acme.post("/envelopes", envelope(), headers=KEY)
     assert (first.status_code, first.json()["code"]) == (503, "store_unavailable")
     again = await acme.post("/envelopes", envelope(), headers=KEY)
