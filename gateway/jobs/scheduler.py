@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq.cron import CronJob, CronScheduler
+from rq.exceptions import StopRequested
 from rq.utils import now
 
 from config.errors import ConfigError
@@ -27,7 +28,16 @@ _TIMEOUT_S = 5.0
 class Ticker(CronScheduler):  # type: ignore[misc]  # RQ is untyped here
     """Redis away is a warning, not an end: the tick after its return makes up for all that were missed."""
 
+    _is_stopping = False
+
+    def _request_stop(self, signum: int, frame: Any) -> None:
+        # The exception alone may be swallowed, when the signal comes while a line is being logged.
+        self._is_stopping = True
+        super()._request_stop(signum, frame)
+
     def enqueue_jobs(self) -> list[CronJob]:
+        if self._is_stopping:
+            raise StopRequested
         # RQ's own enqueuing pickles and keeps a history of every tick: neither is wanted.
         moment = now()
         due = [job for job in self._cron_jobs if job.should_run()]

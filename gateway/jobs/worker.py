@@ -47,6 +47,8 @@ class LoopWorker(SimpleWorker):  # type: ignore[misc]  # RQ is untyped here
 
     def handle_warm_shutdown_request(self) -> None:
         self.runtime.is_stopping = True  # the call that is under way takes nothing new
+        # RQ ends its wait by an exception, which is swallowed when the signal comes while a line is being logged.
+        self._stop_requested = True
 
 
 class _Stopped(BaseException):

@@ -40,6 +40,8 @@ async def test_post_wakes_a_worker_that_applies_it_and_ends_in_order(
     scheduler = processes.start("scheduler")
     await eventually(lambda: all_done(gateway))
     assert {(await gateway.status(ref))[0] for ref in refs} == {"sent"}
+    ticked = "SELECT fired >= 1 FROM schedules WHERE name = 'process_inbox'"
+    await eventually(lambda: gateway.services.hub.fetchval(ticked))
     assert await processes.end(worker) == 0
     assert await processes.end(scheduler) == 0
 
