@@ -23,8 +23,7 @@ _DELIVERIES = ("pending", "exhausted", "held")
 _MESSAGES = ("parked", "unprocessable", "dead")
 _FIGURES = (
     "SELECT (SELECT count(*) FROM envelopes WHERE dispatch_state IN ('creating', 'unknown')) AS unsettled,"
-    " (SELECT EXTRACT(EPOCH FROM clock_timestamp() - min(due_at)) FROM deliveries"
-    "  WHERE state = 'pending' AND due_at <= clock_timestamp()) AS oldest, "
+    " (SELECT max(waited_s) FROM ready_mailboxes() WHERE active) AS oldest, "
     + ", ".join(
         f"(SELECT count(*) FROM {table} WHERE state = '{state}') AS {what}_{state}"
         for table, what, states in (
