@@ -38,6 +38,11 @@ def real() -> ASGIApp:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             async with open_services(settings, name="bench") as services:
+                for adapter in services.adapters.values():
+                    # What an account may call in an hour is not what is measured here.
+                    adapter.limits = msgspec.structs.replace(
+                        adapter.limits, calls_per_hour=10**9, burst_calls=10**6
+                    )
                 made["services"], made["app"] = services, create_app(services)
                 await made["app"](scope, receive, send)
             return
