@@ -105,6 +105,7 @@ class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: Seconds = 120.0
     look_up_delays_s: Delays = (30.0, 120.0, 600.0, 1800.0)
     sweep_every_s: Seconds = 10.0
+    catch_up_after_s: Seconds = 3600.0
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from config.settings import Settings
+from gateway.envelopes.catch_up import catch_up_due
 from gateway.envelopes.reconcile import reconcile_due
 from gateway.jobs.inbox import make_processor
 from gateway.jobs.store import Args
@@ -41,6 +42,10 @@ async def _reconcile(services: Services, _: Args) -> None:
     await reconcile_due(services)
 
 
+async def _catch_up(services: Services, _: Args) -> None:
+    await catch_up_due(services)
+
+
 async def _flush_refusals(services: Services, _: Args) -> None:
     await record_refusals(services.hub, services.recorder, services.ids, services.clock)
 
@@ -68,6 +73,9 @@ KINDS: Mapping[str, JobKind] = MappingProxyType(
         "sweep_parked": JobKind(run=_sweep_parked, timeout_s=300, every_s=lambda _: 5.0),
         "reconcile": JobKind(
             run=_reconcile, timeout_s=3600, every_s=lambda settings: settings.dispatch.sweep_every_s
+        ),
+        "catch_up": JobKind(
+            run=_catch_up, timeout_s=600, every_s=lambda settings: settings.dispatch.catch_up_after_s / 60
         ),
         "flush_refusals": JobKind(run=_flush_refusals, timeout_s=120, every_s=lambda _: 30.0),
         "reap_idempotency_keys": JobKind(run=_reap_idempotency_keys, timeout_s=600, every_s=lambda _: 600.0),

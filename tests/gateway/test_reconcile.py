@@ -8,6 +8,7 @@ import pytest
 from adapters.kit.exchange import Exchange
 from adapters.kit.outcome import Interruption, NotSent, Rejected, Unknown
 from adapters.kit.port import Created
+from gateway.envelopes.catch_up import catch_up_due
 from gateway.envelopes.reconcile import MAX_ATTEMPTS, reconcile_due, reconcile_envelope
 from gateway.envelopes.store import load_envelope
 from normalizer.envelope import Envelope
@@ -306,3 +307,20 @@ async def test_whatever_is_lost_one_envelope_is_sent_once(world: World, acme: Te
     assert len(fake.sent()) == (after["status"] == "sent")
     if after["status"] == "sent":
         assert fake.sent()[0].provider_ref == after["provider_ref"]
+
+
+async def test_an_open_envelope_whose_webhook_was_lost_is_asked_about_after_a_silence(
+    world: World, acme: Tenant
+) -> None:
+    fake = world.fake("alpha")
+    made = (await acme.post("/envelopes", envelope(send=True))).json()
+    fake._set(made["provider_ref"], EnvelopeStatus.COMPLETED)
+    assert await catch_up_due(world.services) == 0, "it has only just been heard of"
+    own = read_id(Kind.ENVELOPE, made["id"])
+    await world.services.hub.execute(
+        "UPDATE envelopes SET updated_at = updated_at - interval '2 hours' WHERE id = $1", own
+    )
+    assert await catch_up_due(world.services) == 1
+    assert (await acme.get(f"/envelopes/{made['id']}")).json()["status"] == "completed"
+    assert (await world.ledger_types(acme, made["id"]))[-1] == "envelope_completed"
+    assert await catch_up_due(world.services) == 0

@@ -50,6 +50,10 @@ CREATE UNIQUE INDEX idx_envelopes_provider_ref ON envelopes (tenant_id, connecti
     WHERE provider_ref IS NOT NULL;
 CREATE INDEX idx_envelopes_unsettled ON envelopes (dispatch_state, next_lookup_at)
     WHERE dispatch_state IN ('creating', 'unknown');
+-- Open envelopes by when something was last heard or asked.
+CREATE INDEX idx_envelopes_silent ON envelopes ((GREATEST(next_lookup_at, updated_at)))
+    WHERE dispatch_state = 'settled' AND provider_ref IS NOT NULL
+      AND status IN ('processing', 'sent', 'delivered', 'signed');
 SELECT guard_tenant_table('envelopes', 'SELECT, INSERT, UPDATE');
 
 CREATE TABLE recipients (

@@ -309,6 +309,27 @@ GRANT EXECUTE ON FUNCTION match_envelope TO countersign_app, countersign_hub;
 REVOKE ALL ON FUNCTION claim_unsettled FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION claim_unsettled TO countersign_hub;
 
+-- Open envelopes that were silent for `after_s`, over all tenants (hub role). Each is left alone again as long, or an
+-- eighth of its age. Of a settled envelope next_lookup_at is when its silence began to count anew.
+CREATE FUNCTION claim_silent(at_most integer, after_s double precision)
+RETURNS TABLE (tenant_id uuid, envelope_id uuid)
+LANGUAGE sql AS $$
+    UPDATE envelopes e SET next_lookup_at = clock_timestamp()
+        + GREATEST((clock_timestamp() - e.created_at) / 8 - make_interval(secs => after_s), interval '0')
+    FROM (
+        SELECT s.tenant_id, s.id FROM envelopes s
+        WHERE s.dispatch_state = 'settled' AND s.provider_ref IS NOT NULL
+          AND s.status IN ('processing', 'sent', 'delivered', 'signed')
+          AND GREATEST(s.next_lookup_at, s.updated_at) <= clock_timestamp() - make_interval(secs => after_s)
+        ORDER BY GREATEST(s.next_lookup_at, s.updated_at)
+        LIMIT at_most FOR UPDATE SKIP LOCKED
+    ) due
+    WHERE e.tenant_id = due.tenant_id AND e.id = due.id
+    RETURNING e.tenant_id, e.id;
+$$;
+REVOKE ALL ON FUNCTION claim_silent FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_silent TO countersign_hub;
+
 CREATE FUNCTION postpone_lookup(tenant uuid, own uuid, of_epoch integer, done integer, delay_s double precision)
 RETURNS void
 LANGUAGE plpgsql AS $$
