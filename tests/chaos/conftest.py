@@ -39,6 +39,7 @@ async def stage() -> AsyncIterator[Stage]:
             recorder.trust("main", endpoint["secret"])
             yield Stage(house, load, recorder)
     finally:
+        shutil.copy(folder / "processes.log", "/tmp/chaos-processes.log")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -28,7 +28,7 @@ from gateway.cli.development import Development, RunningSandbox, ensure_developm
 from gateway.cli.house import House, HousePlan, open_house
 from gateway.composition import open_services
 
-PATIENCE_S = 75.0  # bounds a wait on a slow machine; nothing is measured by it
+PATIENCE_S = 45.0  # bounds a wait on a slow machine; nothing is measured by it
 
 # Short bounds, so that what waits hours in production is over within seconds here. No rule is switched off.
 QUICK = {
@@ -41,8 +41,9 @@ QUICK = {
     "COUNTERSIGN_INBOX_RETRY_DELAYS_S": "0.5,1,2,4,8",
     "COUNTERSIGN_INBOX_PARK_RETRY_DELAYS_S": "0.5,1,2,4,8,16,32",
     "COUNTERSIGN_DISPATCH_DEADLINE_S": "5",
-    "COUNTERSIGN_DISPATCH_LOOK_UP_DELAYS_S": "0.5,0.7,1.0,1.5",
+    "COUNTERSIGN_DISPATCH_LOOK_UP_DELAYS_S": "0.7,1,1.5,2",
     "COUNTERSIGN_DISPATCH_SWEEP_EVERY_S": "0.5",
+    "COUNTERSIGN_DISPATCH_CATCH_UP_AFTER_S": "8",
     "COUNTERSIGN_PROVIDER_CONNECT_TIMEOUT_S": "1",
     "COUNTERSIGN_PROVIDER_READ_TIMEOUT_S": "1.5",
     "COUNTERSIGN_PROVIDER_TOTAL_TIMEOUT_S": "5",
@@ -80,6 +81,19 @@ class ChaosHouse:
             return await connection.fetch(query, *values)
         finally:
             await connection.close()
+
+    async def explain(self, reference: str) -> str:
+        """What is known about an envelope that does not move."""
+        lines = await self.sql(
+            "SELECT e.status, dispatch_state, dispatch_epoch, e.provider_ref, provider_status, lookups,"
+            " next_lookup_at - now() AS next_look_up, last_error, a.epoch, a.mode, a.outcome, a.detail, a.orphan,"
+            " a.provider_ref AS attempt_ref FROM envelopes e"
+            " LEFT JOIN dispatch_attempts a ON (a.tenant_id, a.envelope_id) = (e.tenant_id, e.id)"
+            " WHERE external_reference = $1 ORDER BY a.epoch",
+            reference,
+        )
+        jobs = await self.sql("SELECT kind, state, attempts, lease_until - now() AS lease, error FROM jobs")
+        return "\n".join(str(dict(one)) for one in [*lines, *jobs])
 
     async def kill(self, name: str) -> datetime:
         """SIGKILL to the whole process group, as a machine's end would be; when it was dead."""
@@ -181,6 +195,7 @@ async def open_chaos(folder: Path, extra: dict[str, str] | None = None) -> Async
     patch.setattr(config.supervisor, "_LONGEST_PAUSE_S", 0.05)
     for name, value in (QUICK | (extra or {})).items():
         patch.setenv(name, value)
+    patch.setenv("PYTHONPATH", str(Path(__file__).with_name("injected")))
     # The providers' own books must outlive their processes too.
     plan = HousePlan(data_dir=folder, port=free_port(), keep_sandboxes=True, settings=load_settings())
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)

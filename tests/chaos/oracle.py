@@ -88,6 +88,12 @@ async def quiesce(house: ChaosHouse) -> None:
             " WHERE dispatch_state IN ('creating', 'unknown')"
         ):
             print(dict(row))
+        for row in await house.sql(
+            "SELECT e.url, d.state, d.attempt, d.tries, d.due_at - now() AS due, d.lease_until - now() AS lease,"
+            " d.last_error FROM deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id"
+            " WHERE d.state IN ('pending', 'leased') LIMIT 20"
+        ):
+            print(dict(row))
         for row in await house.sql("SELECT kind, state, attempts, lease_until, error FROM jobs"):
             print(dict(row))
         raise
@@ -140,7 +146,7 @@ async def disagreements(house: ChaosHouse) -> list[str]:
 async def check(house: ChaosHouse, load: Load, recorder: Recorder, endpoint: str = "main") -> Findings:
     """Waits for quiet, then asserts everything; what it counted."""
     await quiesce(house)
-    assert load.unclean == [], "answers that a client cannot work with"
+    assert load.unclean == [], f"answers that a client cannot work with: {load.unclean[:5]}"
     assert recorder.problems == [], "webhooks that a receiver could not verify"
     lost, repeated_keys = await _check_acknowledged(house, load)
     doubled = await _check_sent_once(house)
