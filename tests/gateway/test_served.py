@@ -90,7 +90,10 @@ async def test_health_ready_and_metrics_need_no_key(
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "database": "ok", "redis": "ok"})
     await acme.made(envelope(send=True))
     metrics = (await client.get("/metrics")).text
-    assert 'countersign_http_requests_total{method="POST",route="/api/v1/signatures/envelopes",status="201"}' in metrics
+    assert (
+        'countersign_http_requests_total{method="POST",route="/api/v1/signatures/envelopes",status="201"}'
+        in metrics
+    )
     assert "countersign_envelopes_unsettled 0.0" in metrics
     assert acme.printed not in metrics
 

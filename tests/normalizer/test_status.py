@@ -57,8 +57,8 @@ def test_a_report_leads_forward_or_changes_nothing(current: S, reported: S) -> N
 
 def test_the_sets_of_statuses_fit_each_other() -> None:
     assert TERMINAL == ENDS == {one for one in S if one.is_terminal}
-    assert EDITABLE == {S.DRAFT}
-    assert IN_FLIGHT == {S.SENT, S.DELIVERED, S.SIGNED}
+    assert {S.DRAFT} == EDITABLE
+    assert {S.SENT, S.DELIVERED, S.SIGNED} == IN_FLIGHT
     assert VOIDABLE == IN_FLIGHT | EDITABLE
 
 

@@ -7,9 +7,44 @@ import pytest
 from normalizer.vocabulary import LEDGER_TYPE_OF, VOCABULARY, EventType, LedgerType
 
 # Audit events that the two design documents name.
-DESIGNED = ["envelope_created", "envelope_sent", "envelope_voided", "envelope_completed", "document_uploaded", "field_added", "field_removed", "recipient_added", "recipient_viewed", "recipient_declined", "recipient_completed", "access_token_generated", "signature_requested", "signature_viewed", "signature_signed", "signature_declined", "signature_delegated", "document_downloaded", "document_modified", "authentication_success", "authentication_failed", "workflow_completed", "workflow_cancelled", "workflow_expired"]
+DESIGNED = [
+    "envelope_created",
+    "envelope_sent",
+    "envelope_voided",
+    "envelope_completed",
+    "document_uploaded",
+    "field_added",
+    "field_removed",
+    "recipient_added",
+    "recipient_viewed",
+    "recipient_declined",
+    "recipient_completed",
+    "access_token_generated",
+    "signature_requested",
+    "signature_viewed",
+    "signature_signed",
+    "signature_declined",
+    "signature_delegated",
+    "document_downloaded",
+    "document_modified",
+    "authentication_success",
+    "authentication_failed",
+    "workflow_completed",
+    "workflow_cancelled",
+    "workflow_expired",
+]
 # They are recorded by what is built later: the signing engine, certificates and workflows.
-LATER = ["signature_captured", "field_completed", "sms_verification_sent", "sms_verification_completed", "mfa_completed", "certificate_used", "certificate_verified", "workflow_created", "workflow_started"]
+LATER = [
+    "signature_captured",
+    "field_completed",
+    "sms_verification_sent",
+    "sms_verification_completed",
+    "mfa_completed",
+    "certificate_used",
+    "certificate_verified",
+    "workflow_created",
+    "workflow_started",
+]
 
 
 def test_every_ledger_type_has_one_row_and_a_meaning() -> None:
