@@ -17,10 +17,10 @@ demo: $(STAMP)            ## the main job on a real PDF: make demo [PDF=file] [K
 	$(BIN)/countersign demo $(if $(PDF),--pdf "$(PDF)") $(if $(KEEP),--keep "$(KEEP)")
 
 test: $(STAMP)            ## the short set, under ten minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(STAMP)       ## the long lists of kills, orders and random walks
-	$(BIN)/python -m pytest -m "long or not long" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "long or not long" -n 2
 
 check: $(STAMP)           ## what CI runs before the tests
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""One installation for all chaos tests of a run; they come to one worker and follow each other."""
+"""One installation for the chaos tests of each test worker; what is acknowledged in it adds up over them."""
 
 import shutil
 import tempfile
@@ -16,10 +16,11 @@ from gateway.tenants.routing import PolicyInput, RuleInput, read_policy, set_pol
 from tests.chaos.house import ChaosHouse, open_chaos
 from tests.chaos.load import Load
 from tests.chaos.receiver import Recorder
+from tests.chaos.secrecy import find_leaks
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """What a test works with. The load's acknowledgements add up over all tests of the run."""
+    """What a test works with. The load's acknowledgements add up over all tests of the worker."""
 
     house: ChaosHouse
     load: Load
@@ -38,8 +39,9 @@ async def stage() -> AsyncIterator[Stage]:
             endpoint = await load.subscribe(recorder.url("main"))
             recorder.trust("main", endpoint["secret"])
             yield Stage(house, load, recorder)
+            leaked = find_leaks(house, recorder)
+            assert leaked == {}, "secrets where none belong"
     finally:
-        shutil.copy(folder / "processes.log", "/tmp/chaos-processes.log")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -71,3 +71,16 @@ def written(folder: Path) -> dict[str, bytes]:
     """Logs, the stores' files that are text, and Valkey's journal; not what is meant to hold keys."""
     places = [*folder.glob("*.log"), *(folder / "valkey").rglob("*.aof")]
     return {str(place.relative_to(folder)): place.read_bytes() for place in places}
+
+
+def places_of(house: ChaosHouse) -> dict[str, bytes]:
+    """Everything that is searched."""
+    superuser = house.house.stores.postgres.superuser_url("countersign")
+    return written(house.folder) | {"pg_dump": dump(superuser)}
+
+
+def find_leaks(house: ChaosHouse, recorder: Recorder) -> dict[str, list[str]]:
+    """Which secrets are where; empty is how it must be."""
+    secrets = canaries(house, recorder)
+    found = {name: leaks(content, secrets) for name, content in places_of(house).items()}
+    return {name: told for name, told in found.items() if told}

@@ -14,7 +14,7 @@ from tests.chaos.house import until
 from tests.chaos.load import Acknowledged, Faults
 from tests.chaos.oracle import check
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("chaos")]
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def under_load(

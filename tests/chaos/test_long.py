@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(3600),
     pytest.mark.asyncio(loop_scope="package"),
-    pytest.mark.xdist_group("chaos"),
 ]
 
 DELIVERER_KILLS = 200

@@ -12,7 +12,7 @@ from tests.chaos.house import ChaosHouse, until
 from tests.chaos.load import PROVIDERS, Faults
 from tests.chaos.oracle import check
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("chaos")]
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 CREATE = {"docusign": "envelopes.create", "adobe_sign": "create_agreement"}
 LOOK_UP = {"docusign": "envelopes.list", "adobe_sign": "list_agreements"}

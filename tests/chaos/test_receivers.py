@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.conftest import Stage
 from tests.chaos.oracle import check
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("chaos")]
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 BAD = ("hang", "gone", "redirect")
 

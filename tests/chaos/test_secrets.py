@@ -3,22 +3,18 @@
 import pytest
 
 from tests.chaos.conftest import Stage
-from tests.chaos.secrecy import canaries, dump, forms, leaks, written
-
-pytestmark = pytest.mark.xdist_group("chaos")
+from tests.chaos.secrecy import canaries, find_leaks, forms, leaks, places_of
 
 
 @pytest.mark.asyncio(loop_scope="package")
 async def test_no_secret_is_in_any_log_or_dump(stage: Stage, say) -> None:
     await stage.load.create_many(2)
-    secrets = canaries(stage.house, stage.recorder)
-    places = written(stage.house.folder)
-    assert {"processes.log", "postgres.log"} <= set(places)
-    places["pg_dump"] = dump(stage.house.house.stores.postgres.superuser_url("countersign"))
-    found = {name: leaks(content, secrets) for name, content in places.items()}
-    assert {name: told for name, told in found.items() if told} == {}
+    places = places_of(stage.house)
+    assert {"processes.log", "postgres.log", "pg_dump"} <= set(places)
+    assert find_leaks(stage.house, stage.recorder) == {}
     size = sum(map(len, places.values())) // 1024
-    say(f"chaos, secrecy: {len(secrets)} secrets in 6 forms, none in {len(places)} places of {size} KB")
+    count = len(canaries(stage.house, stage.recorder))
+    say(f"chaos, secrecy: {count} secrets in 6 forms, none in {len(places)} places of {size} KB")
 
 
 def test_a_secret_in_any_form_is_found() -> None:
