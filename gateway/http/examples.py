@@ -5,6 +5,8 @@ from typing import Any
 
 from litestar.openapi.spec import Example, Operation
 
+from adapters.kit.registry import adapters
+
 # The smallest PDF with one A4 page that a reader opens.
 SMALL_PDF = (
     "JVBERi0xLjQKMSAwIG9iajw8L1R5cGUvQ2F0YWxvZy9QYWdlcyAyIDAgUj4+ZW5kb2JqCjIgMCBvYmo8PC9UeXBlL1BhZ2VzL0tpZHNbMyAwIFJdL0"
@@ -45,16 +47,12 @@ RECIPIENT = {"carbon copy": {"name": "Alan Turing", "email": "alan@example.com",
 TENANT = {"tenant": {"name": "Acme"}}
 API_KEY = {"for a DMS": {"label": "dms", "scopes": ["envelopes:write", "envelopes:read", "act_as"]}}
 CONNECTION = {
-    "DocuSign": {
-        "provider": "docusign",
-        "credentials": {
-            "integration_key": "...",
-            "user_id": "...",
-            "private_key_pem": "...",
-            "environment": "demo",
-        },
-        "webhook_keys": ["the Connect HMAC key"],
+    adapter.title: {
+        "provider": adapter.name,
+        "credentials": {field.name: "..." for field in adapter.credential_fields if field.required},
+        "webhook_keys": ["the provider's webhook key"] if adapter.capabilities.signed_webhooks else [],
     }
+    for adapter in adapters().values()
 }
 SWITCH = {"switch": {"to_connection_id": "con_01jd...", "reason": "new contract with the provider"}}
 
