@@ -63,10 +63,15 @@ async def _route_by_document_type(house: ChaosHouse) -> None:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]):
-    """Prints a line past the capture: figures are for people, also when everything passes."""
+def say(capsys: pytest.CaptureFixture[str], pytestconfig: pytest.Config):
+    """Prints a line past the capture: figures are for people, also when everything passes. A test worker has
+    nobody to print to: there the line is kept with the test (`-rP` shows it).
+    """
 
     def speak(line: str) -> None:
+        if hasattr(pytestconfig, "workerinput"):
+            print(line)
+            return
         with capsys.disabled():
             print(f"\n{line}", end="", flush=True)
 
