@@ -77,8 +77,9 @@ class Executor:
         on_learned: Callable[[str], Awaitable[None]] | None = None,
         deadline_s: float | None = None,
     ) -> Outcome[T]:
-        """How the operation ended. `on_learned` commits a new envelope's provider id; it is awaited outside
-        the deadline and is not cancelled with the caller. Raises what the operation raised of its own before
+        """How the operation ended. `on_learned` commits a new envelope's provider id before the next request and
+        at any end but Done, whose caller stores it with the outcome; it is awaited outside the deadline and is
+        not cancelled with the caller. Raises what the operation raised of its own before
         anything was sent (UnsupportedFeature, a programming error), and what the blob store raised.
         """
         deadline = Deadline(self._options.deadline_s if deadline_s is None else deadline_s)
@@ -94,7 +95,12 @@ class Executor:
         )
         try:
             async with deadline:
-                return Done(await operation(exchange))
+                try:
+                    return Done(await operation(exchange))
+                except BaseException:
+                    # However it ends, cancelled too: an id that is known and not stored is an orphan.
+                    await exchange.store_learned()
+                    raise
         except Interruption as interruption:
             return exchange.settle(interruption.outcome)
         except KeepingFailed as error:

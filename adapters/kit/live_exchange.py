@@ -87,11 +87,13 @@ class LiveExchange:
         # calls do not count against the account's budget either.
         self._lane = account if tokens else f"{account}/authorize"
         self.learned_ref = ""
+        self._unstored_ref = ""
         self.in_flight: Effect | None = None  # sent, and no whole answer yet
         self.was_answered = False
         self.has_changed = False  # a request that changes something was answered
 
     async def __call__(self, request: ProviderRequest) -> ProviderResponse:
+        await self.store_learned()
         options = self._machinery.options
         reads_only = request.effect is Effect.NONE
         retrying = AsyncRetrying(
@@ -113,9 +115,15 @@ class LiveExchange:
         return await retrying(try_once)
 
     async def learned(self, provider_ref: str) -> None:
-        self.learned_ref = provider_ref
+        """Kept here until something follows: the id is stored before the next request and at any end but a
+        good one, and a good end stores it with the outcome in one statement (see Executor.run).
+        """
+        self.learned_ref = self._unstored_ref = provider_ref
+
+    async def store_learned(self) -> None:
+        provider_ref, self._unstored_ref = self._unstored_ref, ""
         on_learned = self._on_learned
-        if on_learned is None:
+        if not provider_ref or on_learned is None:
             return
         try:
             await self._deadline.run_outside(lambda: on_learned(provider_ref))
