@@ -23,6 +23,7 @@ from config.vault import Vault
 from gateway.coalesce import Coalesced
 from gateway.metrics import observe_circuit, observe_provider_call
 from gateway.migrations.run import check_roles
+from gateway.routing.memory import RoutingMemory
 from gateway.services import Services
 from gateway.tenants.api_keys import load_pepper
 from gateway.tenants.connection_cache import ConnectionCache
@@ -81,6 +82,7 @@ async def open_services(
             executor=executor,
             adapters=adapters(),
             connections=ConnectionCache(),
+            routings=RoutingMemory(),
             endpoints=EndpointDesk(
                 database,
                 vault,

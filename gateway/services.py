@@ -17,6 +17,7 @@ from config.clock import Clock
 from config.database import Database
 from config.settings import Settings
 from config.vault import Vault
+from gateway.routing.memory import RoutingMemory
 from gateway.tenants.connection_cache import ConnectionCache
 from ledger.personal import SubjectKeys
 from normalizer.events import Actor, Source
@@ -48,6 +49,7 @@ class Services:
     executor: Executor
     adapters: Mapping[str, Adapter]
     connections: ConnectionCache
+    routings: RoutingMemory
     endpoints: EndpointDesk
     replays: ReplayDesk
 

@@ -115,8 +115,8 @@ class LiveExchange:
         return await retrying(try_once)
 
     async def learned(self, provider_ref: str) -> None:
-        """Kept here until something follows: the id is stored before the next request and at any end but a
-        good one, and a good end stores it with the outcome in one statement (see Executor.run).
+        """Kept here until something follows: the id is stored before the next request or pause and at any end but
+        a good one, and a good end stores it with the outcome in one statement (see Executor.run).
         """
         self.learned_ref = self._unstored_ref = provider_ref
 
@@ -133,6 +133,7 @@ class LiveExchange:
             raise Ended(Unknown("the provider's id could not be stored", provider_ref)) from error
 
     async def pause(self, seconds: float) -> None:
+        await self.store_learned()
         await self._machinery.sleep(seconds)
 
     def overdue(self) -> Failure:

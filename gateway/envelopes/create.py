@@ -15,7 +15,7 @@ from gateway.envelopes.dispatch import plan_dispatch, routed_event
 from gateway.envelopes.documents import IngestedDocument, document_events, drop_document, ingest_document
 from gateway.envelopes.draft import EnvelopeInput, find_envelope_faults
 from gateway.envelopes.facts import envelope_event, part_event, recipient_event
-from gateway.envelopes.insert import NewEnvelope, write_envelope
+from gateway.envelopes.insert import NewEnvelope, RoutingChanged, write_envelope
 from gateway.envelopes.model import (
     DispatchState,
     StoredDocument,
@@ -81,7 +81,10 @@ async def _create(
                 services, caller.tenant_id, document.name, document.content_base64
             )
     envelope = await _assemble(services, caller, draft, ingested, attached)
+    new = NewEnvelope(envelope, frozenset(ingested), frozenset(attached))
+    events = _events(services, caller, envelope, ingested, attached)
     plan = None
+    at_hand: dict[str, bytes] = {}
     if draft.send:
         # What came inside the request and was stored as it is need not be fetched again.
         at_hand = {
@@ -89,14 +92,22 @@ async def _create(
             for position, document in ingested.items()
             if not document.source_sha256
         }
+        route = await choose_route(services, envelope, from_memory=True)
+        plan = plan_dispatch(envelope, route, at_hand=at_hand)
+    try:
+        await write_envelope(services, new, _with_route(services, caller, events, plan), claim, plan)
+    except RoutingChanged:
+        # An administrator was faster than our memory: once more, with what holds now.
+        services.routings.drop(caller.tenant_id)
         plan = plan_dispatch(envelope, await choose_route(services, envelope), at_hand=at_hand)
-    events = _events(services, caller, envelope, ingested, attached)
-    if plan is not None:
-        events.append(routed_event(services, caller, plan))
-    await write_envelope(
-        services, NewEnvelope(envelope, frozenset(ingested), frozenset(attached)), events, claim, plan
-    )
+        await write_envelope(services, new, _with_route(services, caller, events, plan), claim, plan)
     return CreatedEnvelope(envelope, plan)
+
+
+def _with_route(
+    services: Services, caller: Caller, events: Sequence[Event], plan: Plan | None
+) -> Sequence[Event]:
+    return events if plan is None else [*events, routed_event(services, caller, plan)]
 
 
 async def _assemble(

@@ -24,6 +24,11 @@ _JSON = ", ".join(f"${number}::jsonb" for number in range(1, 8))
 _RECORD = ", ".join(f"${number}" for number in range(8, 19))
 # Raised by insert_envelope_recorded.
 _CLAIM_LOST, _DOCUMENTS_TAKEN = "CS001", "CS002"
+_ROUTING_CHANGED = "CS003"  # by insert_envelope
+
+
+class RoutingChanged(Exception):
+    """The route was chosen from routing that is old. Nothing was written: choose again and write."""
 
 
 class NewEnvelope(msgspec.Struct, frozen=True):
@@ -38,7 +43,8 @@ async def write_envelope(
     services: Services, new: NewEnvelope, events: Sequence[Event], claim: Claim | None, plan: Plan | None
 ) -> None:
     """Raises Conflict for documents that are in another envelope, IdempotencyConflict for a claim that was
-    taken over, StoreUnavailable with `outcome_unknown` when no answer came. Nothing is written by halves.
+    taken over, RoutingChanged for a route that is no longer the tenant's, StoreUnavailable with
+    `outcome_unknown` when no answer came. Nothing is written by halves.
     """
     rows = _rows(services, new, claim, plan)
     record = services.recorder.prepare(new.envelope.tenant_id, events)
@@ -46,7 +52,14 @@ async def write_envelope(
         await _write_at_once(services, rows, record, claim)
         return
     async with services.database.transaction(new.envelope.tenant_id) as tx:
-        done = await tx.driver.fetchrow(f"SELECT missing, claim_lost FROM insert_envelope({_JSON})", *rows)
+        try:
+            done = await tx.driver.fetchrow(
+                f"SELECT missing, claim_lost FROM insert_envelope({_JSON})", *rows
+            )
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _ROUTING_CHANGED:
+                raise RoutingChanged from error
+            raise
         if done is None or done["claim_lost"]:
             raise claim_lost()
         if done["missing"]:
@@ -69,6 +82,8 @@ async def _write_at_once(
             raise claim_lost() from error
         if error.sqlstate == _DOCUMENTS_TAKEN:
             raise _taken([str(error.detail)]) from error
+        if error.sqlstate == _ROUTING_CHANGED:
+            raise RoutingChanged from error
         raise
     except StoreUnavailable as error:
         raise StoreUnavailable("no answer to the write of an envelope", outcome_unknown=True) from error
@@ -116,6 +131,7 @@ def _dispatch_row(services: Services, plan: Plan | None) -> str | None:
             "routing": plan.route.decision,
             "degraded": plan.route.losses,
             "deadline_s": dispatch_time_s(services),
+            "routing_stamp": plan.route.stamp,
         }
     )
 

@@ -5,6 +5,7 @@ fit: what a provider lacks is refused, what it has in a weaker form is listed.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -25,7 +26,8 @@ _routing_decoder = msgspec.json.Decoder(Routing)
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The connection that was chosen, why, and what the envelope loses there. `rest`: the next to try.
-    `outgoing` is what will be sent; it holds opened access codes and is never stored or logged.
+    `outgoing` is what will be sent; it holds opened access codes and is never stored or logged. `stamp`: of the
+    routing that was used, to be checked when the choice is written; empty when there was nothing to choose.
     """
 
     opened: OpenConnection
@@ -34,6 +36,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     losses: tuple[Degradation, ...]
     rest: tuple[Candidate, ...]
     outgoing: Envelope
+    stamp: str = ""
 
 
 async def choose_route(
@@ -42,24 +45,25 @@ async def choose_route(
     candidates: Sequence[Candidate] | None = None,
     *,
     after: tuple[Route, dict[str, str]] | None = None,
+    from_memory: bool = False,
 ) -> Route:
     """The first candidate that can do what the envelope needs; with no transaction open. `after`: the route
-    that failed before, and why.
+    that failed before, and why. `from_memory`: the write that follows checks the stamp.
 
     Raises ValidationFailed for a draft that is not ready, UnsupportedFeature when no candidate can do it.
     """
     check_ready(envelope)
     skipped: list[Json] = []
     version: Json = 0
+    stamp = ""
     if after is not None:
         failed, why = after
         earlier = failed.decision.get("skipped")
         skipped = [*(earlier if isinstance(earlier, list) else ()), why]
         version = failed.decision.get("policy_version", 0)
     if candidates is None:
-        routing = _routing_decoder.decode(
-            await services.database.fetchval("SELECT load_routing($1)", envelope.tenant_id)
-        )
+        routing = await _load_routing(services, envelope.tenant_id, from_memory=from_memory)
+        stamp = routing.stamp
         preferred = services.settings.signature.default_provider
         candidates = choose_candidates(routing, _facts(envelope), preferred)
         version = routing.policy.version if routing.policy else 0
@@ -89,9 +93,19 @@ async def choose_route(
             losses=losses,
             rest=tuple(candidates[number + 1 :]),
             outgoing=outgoing,
+            stamp=stamp,
         )
     assert first_refusal is not None  # noqa: S101 - there is always a first candidate
     raise first_refusal
+
+
+async def _load_routing(services: Services, tenant_id: UUID, *, from_memory: bool) -> Routing:
+    now_s = services.clock.monotonic()
+    if from_memory and (known := services.routings.get(tenant_id, now_s)) is not None:
+        return known
+    routing = _routing_decoder.decode(await services.database.fetchval("SELECT load_routing($1)", tenant_id))
+    services.routings.put(tenant_id, routing, now_s)
+    return routing
 
 
 def describe_route(envelope: StoredEnvelope, route: Route, epoch: int) -> dict[str, Json]:

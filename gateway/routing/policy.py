@@ -46,8 +46,11 @@ class ConnectionSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """`stamp` names this state of it: it is another one after every change."""
+
     policy: Policy | None
     connections: tuple[ConnectionSummary, ...]
+    stamp: str = ""
 
 
 class EnvelopeFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,14 @@
 -- The hot writes of an envelope as functions: one round trip each, whatever the number of rows.
 -- They run with the caller's rights, so row-level security holds inside them too.
 
+-- Names the present routing of a tenant: policy and connections, each with its version.
+CREATE FUNCTION routing_stamp(tenant uuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT concat((SELECT p.version FROM routing_policies p WHERE p.tenant_id = tenant), ';',
+        (SELECT string_agg(concat(c.id, ':', c.version, ':', c.active), ',' ORDER BY c.id)
+         FROM connections c WHERE c.tenant_id = tenant))
+$$;
+
 -- A whole new envelope from one JSON document, in one round trip; uploads among `attached` are taken into it.
 -- `claim` advances the idempotency key that the request holds, `dispatch` pins the first try at a provider.
 -- missing: attached documents that were not free (unknown, foreign or in another envelope). claim_lost: somebody
@@ -12,6 +20,9 @@ DECLARE
     tenant uuid := (envelope->>'tenant_id')::uuid;
     own uuid := (envelope->>'id')::uuid;
 BEGIN
+    IF dispatch->>'routing_stamp' <> routing_stamp(tenant) THEN
+        RAISE EXCEPTION 'the routing was changed' USING ERRCODE = 'CS003';
+    END IF;
     claim_lost := claim IS NOT NULL AND NOT advance_idempotency_key(tenant, (claim->>'principal')::uuid,
         claim->>'route', claim->>'key', (claim->>'token')::uuid, own);
     IF claim_lost THEN
@@ -123,11 +134,13 @@ BEGIN
 END $$;
 
 -- A tenant's routing policy and its connections, without their secrets.
+-- `stamp` is another one after every change of it, so that a copy kept in memory can be checked when it is used.
 CREATE FUNCTION load_routing(tenant uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM enter_tenant(tenant);
     RETURN jsonb_build_object(
+        'stamp', routing_stamp(tenant),
         'policy', (SELECT to_jsonb(p) FROM routing_policies p WHERE p.tenant_id = tenant),
         'connections', COALESCE((
             SELECT jsonb_agg(jsonb_build_object('id', c.id, 'provider', c.provider, 'label', c.label,
