@@ -6,6 +6,7 @@ Must never let a half-understood answer pass as a success: what cannot be decode
 Source: eSignature REST API v2.1; the official Connect sample connect.schema-v2.json (2025-12-12).
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -100,9 +101,14 @@ class Recipients(Answer, frozen=True, kw_only=True):
 
     def each(self) -> Iterator[tuple[str, Recipient]]:
         """Every recipient with the name of its array."""
-        for field in msgspec.structs.fields(self):
-            for recipient in getattr(self, field.name) or ():
-                yield field.encode_name, recipient
+        for name, encoded in _arrays():
+            for recipient in getattr(self, name) or ():
+                yield encoded, recipient
+
+
+@functools.cache
+def _arrays() -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(Recipients))
 
 
 class TextCustomField(Answer, frozen=True, kw_only=True):

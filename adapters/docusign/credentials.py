@@ -5,6 +5,7 @@ comes from an answer of the provider (userinfo) and would otherwise be a way to 
 Source: DocuSign, JWT Grant and userinfo documentation.
 """
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
@@ -125,11 +126,17 @@ def credentials_of(connection: Connection) -> Credentials:
 
 def is_allowed_host(host: str, connection: Connection) -> bool:
     """DocuSign's own domains, and the hosts that the connection names; loopback only when it may."""
-    bare = _bare(host)
-    if not bare or (_is_loopback(bare) and not connection.allow_loopback):
-        return False
     credentials = credentials_of(connection)
-    named = {_bare(urlsplit(url).netloc) for url in (credentials.oauth_url, credentials.api_url) if url}
+    named = (credentials.oauth_url, credentials.api_url)
+    return _is_allowed(host, named, allow_loopback=connection.allow_loopback)
+
+
+@functools.lru_cache(maxsize=1024)  # asked before every request, always with the same few hosts
+def _is_allowed(host: str, named_urls: tuple[str, ...], *, allow_loopback: bool) -> bool:
+    bare = _bare(host)
+    if not bare or (_is_loopback(bare) and not allow_loopback):
+        return False
+    named = {_bare(urlsplit(url).netloc) for url in named_urls if url}
     return bare in named or any(bare == own or bare.endswith(f".{own}") for own in _OWN_DOMAINS)
 
 

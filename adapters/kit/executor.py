@@ -76,11 +76,14 @@ class Executor:
         blobs: BlobSource,
         on_learned: Callable[[str], Awaitable[None]] | None = None,
         deadline_s: float | None = None,
+        stores_done: bool = False,
     ) -> Outcome[T]:
         """How the operation ended. `on_learned` commits a new envelope's provider id before the next request and
-        at any end but Done, whose caller stores it with the outcome; it is awaited outside the deadline and is
-        not cancelled with the caller. Raises what the operation raised of its own before
-        anything was sent (UnsupportedFeature, a programming error), and what the blob store raised.
+        at the end; with `stores_done` not at a good end, because the caller then stores it with the outcome. It
+        is awaited outside the deadline and is not cancelled with the caller.
+
+        Raises what the operation raised of its own before anything was sent (UnsupportedFeature, a programming
+        error), and what the blob store raised.
         """
         deadline = Deadline(self._options.deadline_s if deadline_s is None else deadline_s)
         exchange = LiveExchange(
@@ -96,7 +99,10 @@ class Executor:
         try:
             async with deadline:
                 try:
-                    return Done(await operation(exchange))
+                    value = await operation(exchange)
+                    if not stores_done:
+                        await exchange.store_learned()
+                    return Done(value)
                 except BaseException:
                     # However it ends, cancelled too: an id that is known and not stored is an orphan.
                     await exchange.store_learned()

@@ -154,6 +154,7 @@ async def _call(services: Services, plan: Plan) -> Ended:
             ),
             blobs=TenantBlobs(services.blobs, tenant_id, plan.at_hand),
             on_learned=learned,
+            stores_done=True,
             deadline_s=services.settings.dispatch.deadline_s,
         )
     except CallerError as error:
