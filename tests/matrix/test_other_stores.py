@@ -59,7 +59,19 @@ def postgres_urls() -> Iterator[dict[str, Secret]]:
 
     run(f"{_POSTGRES}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
     server = subprocess.Popen(
-        [f"{_POSTGRES}/postgres", "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
+        [
+            f"{_POSTGRES}/postgres",
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"unix_socket_directories={folder}",
+            "-c",
+            "fsync=off",
+        ],
         user=as_postgres,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
