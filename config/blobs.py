@@ -40,7 +40,8 @@ _HEAD_BYTES = len(_MAGIC) + 16 + _SALT_BYTES
 _TAG_BYTES = 16
 _ABORT_S = 10.0
 _AT_ONCE_BYTES = 1024 * 1024
-_KEY = re.compile(r"[0-9a-f-]{36}/[0-9a-f]{32}")
+# A tenant's objects are spread over 256 folders: writers that make files in one folder wait for each other.
+_KEY = re.compile(r"[0-9a-f-]{36}/[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -63,7 +64,8 @@ class BlobStore:
         """Stores the stream; an error of the stream passes and leaves no object."""
         assert_no_open_transaction()
         data_key = await self._vault.current_key(self._database, tenant_id)
-        key = f"{tenant_id}/{secrets.token_hex(16)}"
+        name = secrets.token_hex(16)
+        key = f"{tenant_id}/{name[:2]}/{name[2:]}"
         head = _MAGIC + data_key.id.bytes + secrets.token_bytes(_SALT_BYTES)
         sealer = _Sealer(data_key.key, tenant_id, key, head)
         parts = sealer.seal(chunks)

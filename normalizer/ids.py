@@ -5,6 +5,7 @@ Source: RFC 9562 section 5.7 (UUIDv7); the TypeID encoding for the printed form.
 """
 
 import base64
+import functools
 import secrets
 import threading
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Ids:
         return UUID(int=candidate)
 
 
+@functools.lru_cache(maxsize=4096)  # one envelope's id is printed a dozen times while it is made
 def print_id(kind: Kind, value: UUID) -> str:
     # 160 bits are 32 letters of base32, of which the last 26 hold the id's 128.
     letters = base64.b32encode(value.int.to_bytes(20, "big"))[-_PRINTED_LENGTH:]
