@@ -17,6 +17,7 @@ from litestar.types import ASGIApp
 
 from adapters.kit.exchange import Effect, ProviderRequest
 from adapters.kit.transmit import Parcel, Transmitter
+from config.garbage import calm_garbage_collector
 from config.settings_source import load_settings
 from gateway.app import create_app
 from gateway.composition import executor_options, open_services
@@ -46,6 +47,7 @@ def real() -> ASGIApp:
                         adapter.limits, calls_per_hour=10**9, burst_calls=10**6
                     )
                 made["services"], made["app"] = services, create_app(services)
+                calm_garbage_collector()  # as the gateway's process does
                 await made["app"](scope, receive, send)
             return
         if scope.get("path") == "/spent":
@@ -102,6 +104,8 @@ def _bare(ask: Callable[[bytes], Awaitable[bytes]]) -> ASGIApp:
         return {"name": data.name, "status": provider["status"], "provider_ref": provider["envelopeId"]}
 
     litestar = Litestar([create], openapi_config=None, logging_config=None)
+
+    calm_garbage_collector()  # the bare route profits too
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope.get("path") == "/spent":

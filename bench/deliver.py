@@ -25,11 +25,12 @@ from bench.kit import interleave, median_ratio, report, start_stores
 from config.clock import SystemClock
 from config.database import Database
 from config.embedded import EmbeddedStores
+from config.garbage import calm_garbage_collector
 from config.master_keys import LocalKeyWrapper
 from config.queue import Wake, open_redis
 from config.settings import DeliverySettings
 from config.vault import Vault
-from gateway.deliverer import Deliverer, calm_garbage_collector
+from gateway.deliverer import Deliverer
 from ledger.personal import SubjectKeys
 from normalizer.events import Actor, ActorType, Event, ResourceType, Source, SourceKind
 from normalizer.ids import Ids

@@ -17,6 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
 from config.errors import StoreUnavailable
+from config.garbage import calm_garbage_collector
 from config.logging import configure_logging
 from config.settings import Settings
 from config.settings_source import load_settings
@@ -119,6 +120,7 @@ class _Deferred:
         if scope["type"] == "lifespan":
             async with open_services(self._settings, name="countersign gateway") as services:
                 self._app = create_app(services)
+                calm_garbage_collector()
                 await self._app(scope, receive, send)
             return
         if self._app is None:
