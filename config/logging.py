@@ -44,6 +44,8 @@ _OWN_NAMES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime",
 
 # Libraries that print what we must not: httpx prints every URL at INFO.
 _QUIET = ("httpx", "httpcore", "aiohttp.access", "asyncio", "hpack", "alembic")
+# What a tenant's broker says must not fill our log, and its URL not stand there: the attempt says what happened.
+_SILENT = ("aio_pika", "aiormq")
 
 
 def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
@@ -55,6 +57,8 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def log_wide(event: str, *, level: int = logging.INFO, **ids: object) -> None:

@@ -99,11 +99,14 @@ class Pool:
         """An idle member that is not known to be closed, or a new one; waits for a free place."""
         if self._closed:
             raise StoreUnavailable("the database was closed")
-        try:
-            async with asyncio.timeout(self._acquire_timeout_s):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise StoreUnavailable("no database connection became free in time") from error
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(self._acquire_timeout_s):
+                    await self._slots.acquire()
+            except TimeoutError as error:
+                raise StoreUnavailable("no database connection became free in time") from error
+        else:
+            await self._slots.acquire()  # does not wait
         try:
             while self._idle:
                 member = self._idle.pop()

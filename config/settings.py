@@ -14,6 +14,16 @@ from typing import Annotated
 import msgspec
 
 from config.secret import Secret
+from config.settings_access import AccessSettings
+from config.settings_documents import DocumentSettings
+from config.settings_endpoints import EndpointSettings, RetentionSettings
+from config.settings_inbox import InboxSettings
+from config.settings_notices import MailSettings, NoticeSettings, SmsSettings
+from config.settings_sealing import SealingSettings
+from config.settings_signing import SigningSettings
+from config.settings_spool import SpoolSettings
+from config.settings_sweep import SweepSettings
+from config.settings_verification import CertificateSettings, VerificationSettings
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Delays = Annotated[tuple[Annotated[float, msgspec.Meta(ge=0, le=604_800)], ...], msgspec.Meta(max_length=50)]
@@ -48,6 +58,7 @@ class GeneralSettings(msgspec.Struct, frozen=True, kw_only=True):
     blob_url: str | None = None
     master_key_file: Path | None = None
     master_key: Secret | None = None
+    api_key: Secret | None = None
     loopback_allow_list: tuple[str, ...] = ()
     log_level: LogLevel = LogLevel.INFO
 
@@ -92,15 +103,6 @@ class IdempotencySettings(msgspec.Struct, frozen=True, kw_only=True):
     claim_s: Seconds = 300.0
 
 
-class InboxSettings(msgspec.Struct, frozen=True, kw_only=True):
-    body_bytes: Bytes = 26_214_400
-    batch_size: Count = 50
-    batches_in_flight: Count = 5
-    lease_s: Seconds = 60.0
-    retry_delays_s: Delays = (5.0, 60.0, 600.0)
-    park_retry_delays_s: Delays = (5.0, 30.0, 120.0, 600.0, 3600.0)
-
-
 class DispatchSettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: Seconds = 120.0
     look_up_delays_s: Delays = (30.0, 120.0, 600.0, 1800.0)
@@ -114,7 +116,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     write_timeout_s: Seconds = 30.0
     pool_timeout_s: Seconds = 10.0
     total_timeout_s: Seconds = 120.0
-    connections: Count = 8
+    connections: Count = 32
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     breaker_failures: Count = 10
     breaker_window_s: Seconds = 60.0
@@ -192,14 +194,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings = RedisSettings()
     http: HttpSettings = HttpSettings()
     limit: LimitSettings = LimitSettings()
+    document: DocumentSettings = DocumentSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     inbox: InboxSettings = InboxSettings()
     dispatch: DispatchSettings = DispatchSettings()
+    sweep: SweepSettings = SweepSettings()
     provider: ProviderSettings = ProviderSettings()
     delivery: DeliverySettings = DeliverySettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    retention: RetentionSettings = RetentionSettings()
     signature: SignatureSettings = SignatureSettings()
     docusign: DocuSignSettings = DocuSignSettings()
     adobesign: AdobeSignSettings = AdobeSignSettings()
+    access: AccessSettings = AccessSettings()
+    signing: SigningSettings = SigningSettings()
+    sealing: SealingSettings = SealingSettings()
+    notices: NoticeSettings = NoticeSettings()
+    mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
+    spool: SpoolSettings = SpoolSettings()
+    verification: VerificationSettings = VerificationSettings()
+    certificates: CertificateSettings = CertificateSettings()
 
     @property
     def is_production(self) -> bool:
@@ -218,12 +233,25 @@ ENVIRONMENT_PREFIXES = {
     "redis": "REDIS_",
     "http": "COUNTERSIGN_HTTP_",
     "limit": "COUNTERSIGN_LIMIT_",
+    "document": "COUNTERSIGN_DOCUMENT_",
     "idempotency": "COUNTERSIGN_IDEMPOTENCY_",
     "inbox": "COUNTERSIGN_INBOX_",
     "dispatch": "COUNTERSIGN_DISPATCH_",
+    "sweep": "COUNTERSIGN_SWEEP_",
     "provider": "COUNTERSIGN_PROVIDER_",
     "delivery": "COUNTERSIGN_DELIVERY_",
+    "endpoint": "COUNTERSIGN_ENDPOINT_",
+    "retention": "COUNTERSIGN_RETENTION_",
     "signature": "SIGNATURE_",
     "docusign": "DOCUSIGN_",
     "adobesign": "ADOBESIGN_",
+    "access": "COUNTERSIGN_ACCESS_",
+    "signing": "COUNTERSIGN_SIGNING_",
+    "sealing": "COUNTERSIGN_SEALING_",
+    "notices": "COUNTERSIGN_NOTICES_",
+    "mail": "COUNTERSIGN_MAIL_",
+    "sms": "COUNTERSIGN_SMS_",
+    "spool": "COUNTERSIGN_SPOOL_",
+    "verification": "COUNTERSIGN_VERIFICATION_",
+    "certificates": "COUNTERSIGN_CERTIFICATES_",
 }

@@ -6,8 +6,11 @@ Must never repair a setting silently: it names every conflict and leaves the dec
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from config.notice_rules import find_notice_conflicts
+from config.sealing_rules import find_sealing_conflicts
 from config.secret import Secret
 from config.settings import AdobeSignSettings, DocuSignSettings, Settings
+from config.settings_access import AccessSettings
 
 _LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1", "[::1]"}
 _WELL_KNOWN_PASSWORDS = {
@@ -19,6 +22,8 @@ _WELL_KNOWN_PASSWORDS = {
 def find_conflicts(settings: Settings) -> list[str]:
     """One sentence per conflict; empty when the settings fit together."""
     conflicts = [*_incomplete_connections(settings), *_incomplete_stores(settings), *_bad_values(settings)]
+    conflicts += find_notice_conflicts(settings)
+    conflicts += find_sealing_conflicts(settings)
     if settings.is_production:
         conflicts += _unsafe_in_production(settings)
     return conflicts
@@ -69,6 +74,20 @@ def _bad_values(settings: Settings) -> Iterator[str]:
         yield "master_key and master_key_file are alternatives; set one"
     if settings.delivery.lease_s <= settings.delivery.total_timeout_s:
         yield "[delivery] lease_s must be longer than total_timeout_s, or a delivery could be made twice"
+    yield from _bad_access(settings.access)
+
+
+def _bad_access(access: AccessSettings) -> Iterator[str]:
+    for entry in access.sms_prices:
+        country, _, cents = entry.partition(":")
+        if not (country.isdecimal() and 1 <= len(country) <= 3 and cents.isdecimal()):
+            yield "[access] sms_prices takes calling codes with a price in cents, as 49:9"
+    if access.session_idle_s > access.session_absolute_s:
+        yield "[access] session_idle_s is longer than session_absolute_s"
+    if access.code_sends > access.code_sends_per_day:
+        yield "[access] code_sends is more than code_sends_per_day"
+    if access.lock_s > access.lock_longest_s:
+        yield "[access] lock_s is longer than lock_longest_s"
 
 
 def _unsafe_in_production(settings: Settings) -> Iterator[str]:
@@ -108,6 +127,8 @@ def _public_urls(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "DOCUSIGN_WEBHOOK_URL", settings.docusign.webhook_url
     if settings.adobesign.webhook_url:
         yield "ADOBESIGN_WEBHOOK_URL", settings.adobesign.webhook_url
+    if settings.access.identity_url:
+        yield "COUNTERSIGN_ACCESS_IDENTITY_URL", settings.access.identity_url
 
 
 def _store_urls(settings: Settings) -> Iterator[tuple[str, Secret]]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from normalizer.document import DOCX, PDF
-from normalizer.envelope import Degradation, Envelope
+from normalizer.envelope import Degradation, Envelope, SignatureLevel
 from normalizer.errors import UnsupportedFeature
 from normalizer.field import FieldType
 from normalizer.recipient import LEVEL_METHOD, AuthenticationMethod, Role
@@ -21,7 +21,12 @@ class Support(StrEnum):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """Absent from a mapping means refused. `expiration` and `reminders` say the precision in words."""
+    """Absent from a mapping means refused. `expiration` and `reminders` say the precision in words.
+
+    `several_methods`: one recipient may have to pass more than one. `knowledge_questions`: the sender's own.
+    `frame_origins`: a signing URL can be bound to the origins that may frame it. `signature_levels`: what can be asked
+    of the provider beyond its usual signature.
+    """
 
     roles: dict[Role, Support]
     authentication: dict[AuthenticationMethod, Support]
@@ -39,6 +44,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     expiration_precision: str
     reminder_precision: str
     max_expiration_days: int
+    several_methods: bool = False
+    knowledge_questions: bool = False
+    frame_origins: bool = False
+    signature_levels: dict[SignatureLevel, Support] = msgspec.field(
+        default_factory=lambda: {SignatureLevel.SES: Support.NATIVE}
+    )
 
 
 def check_capabilities(
@@ -55,10 +66,14 @@ def check_capabilities(
 
     for role in dict.fromkeys(recipient.role for recipient in envelope.recipients):
         need(capabilities.roles.get(role), f"role {role}")
-    methods = [recipient.authentication for recipient in envelope.recipients]
+    methods = [method for recipient in envelope.recipients for method in recipient.methods]
     methods.append(LEVEL_METHOD[envelope.authentication_level])
     for method in dict.fromkeys(methods):
         need(capabilities.authentication.get(method), f"authentication {method}")
+    need(
+        capabilities.signature_levels.get(envelope.signature_level),
+        f"signature_level {envelope.signature_level}",
+    )
     for kind in dict.fromkeys(field.type for field in envelope.fields):
         need(capabilities.fields.get(kind), f"field {kind}")
     for document in envelope.documents:
@@ -82,6 +97,10 @@ def _check_switches(provider: str, capabilities: Capabilities, envelope: Envelop
         raise UnsupportedFeature(provider, "anchors")
     if not capabilities.embedded_signing and any(recipient.embedded for recipient in envelope.recipients):
         raise UnsupportedFeature(provider, "embedded signing")
+    if not capabilities.several_methods and any(len(one.methods) > 1 for one in envelope.recipients):
+        raise UnsupportedFeature(provider, "several methods of authentication for one recipient")
+    if not capabilities.knowledge_questions and any(one.knowledge for one in envelope.recipients):
+        raise UnsupportedFeature(provider, "the sender's own knowledge questions")
     if envelope.template_ref and not capabilities.templates:
         raise UnsupportedFeature(provider, "templates")
     orders = [recipient.routing_order for recipient in envelope.recipients if recipient.role.acts]

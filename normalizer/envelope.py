@@ -1,6 +1,7 @@
 """The normalized envelope: what is to be signed, by whom, until when; and what providers report about it."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -9,6 +10,14 @@ from normalizer.document import Document
 from normalizer.field import Field
 from normalizer.recipient import AuthenticationLevel, Recipient
 from normalizer.status import EnvelopeStatus, RecipientStatus
+
+
+class SignatureLevel(StrEnum):
+    """Regulation (EU) 910/2014: simple, advanced (article 26), qualified (article 3(12)). Never lowered in silence."""
+
+    SES = "ses"
+    AES = "aes"
+    QES = "qes"
 
 
 class Reminders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +57,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     sender: Sender
     authentication_level: AuthenticationLevel = AuthenticationLevel.EMAIL
+    signature_level: SignatureLevel = SignatureLevel.SES
     reminders: Reminders | None = None
     expiration: Expiration | None = None
     template_ref: str = ""
@@ -78,6 +88,7 @@ class RecipientReport(msgspec.Struct, frozen=True, kw_only=True):
     routing_order: int = 0
     at: datetime | None = None
     reason: str = ""
+    ip_address: str = ""
 
 
 class EnvelopeReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,6 +86,17 @@ class Conflict(CallerError):
     code = "conflict"
 
 
+class TooManyTries(CallerError):
+    """Somebody asked or guessed too often. Says neither what was right nor whose it is."""
+
+    code = "too_many_tries"
+    remedy = "Wait for the seconds in Retry-After, then try again."
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("There were too many tries.")
+        self.retry_after_s = retry_after_s
+
+
 class IdempotencyConflict(CallerError):
     """`reused` (422): same key, other request. `in_flight` (409): the first request still runs."""
 

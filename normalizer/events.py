@@ -49,6 +49,8 @@ class SourceKind(StrEnum):
     RECONCILE = "reconcile"
     JOB = "job"
     CLI = "cli"
+    CEREMONY = "ceremony"
+    PORTAL = "portal"
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,12 @@ class ResourceType(StrEnum):
     CONNECTION = "connection"
     ENDPOINT = "endpoint"
     DELIVERY = "delivery"
+    REPLAY = "replay"
     INBOUND = "inbound"
+    CERTIFICATE = "certificate"
+    TEMPLATE = "template"
+    SIGNATURE = "signature"
+    NOTICE = "notice"
     SYSTEM = "system"
 
 
@@ -104,12 +111,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     announcement: Mapping[str, Json] | None = None
 
 
+class ReportedDocument(msgspec.Struct, frozen=True):
+    """A document as a provider's message names it; `sha256` in hexadecimal where it tells one."""
+
+    name: str
+    sha256: str = ""
+
+
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a provider's webhook says. `type` None: authentic, but nothing that we act on.
 
     `dedupe_key` is the same for every redelivery of the same fact. `recipient_*` name who it is about.
     `report` carries the provider's whole view when the message had one. `confirm` True: the message is not
-    signed strongly enough for a terminal move, so a GET must confirm it first.
+    signed strongly enough for a terminal move, so a GET must confirm it first. `account` and `documents` are what it
+    says of them; "" and None: nothing.
     """
 
     type: EventType | None
@@ -129,3 +144,5 @@ class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
     ip_address: str = ""
     report: EnvelopeReport | None = None
     confirm: bool = False
+    account: str = ""
+    documents: tuple[ReportedDocument, ...] | None = None

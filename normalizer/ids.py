@@ -40,6 +40,12 @@ class Kind(StrEnum):
     ROUTE = "rte"
     SWITCH = "swi"
     JOB = "job"
+    CERTIFICATE = "crt"
+    TEMPLATE = "tpl"
+    SIGNATURE = "sig"
+    NOTICE = "ntc"
+    DRIFT = "dft"
+    REPLAY = "rpl"
 
 
 class Ids:

@@ -77,9 +77,20 @@ class AccessCode(msgspec.Struct, frozen=True):
         return "AccessCode(***)"
 
 
+class KnowledgeQuestion(msgspec.Struct, frozen=True):
+    """A question of the sender's. `answer_hash` is argon2id of the normalised answer: nobody keeps the answer."""
+
+    question: str
+    answer_hash: str
+
+    def __repr__(self) -> str:
+        return "KnowledgeQuestion(***)"
+
+
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     """`embedded` recipients sign inside the caller's own page and get no e-mail from the provider.
 
+    `authentication` is asked first, then `further_authentication` in its order: all of them must be passed.
     `host_name` and `host_email` name the person who hands over the device to an IN_PERSON signer.
     """
 
@@ -89,7 +100,9 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = Role.SIGNER
     routing_order: int = 1
     authentication: AuthenticationMethod = AuthenticationMethod.EMAIL
+    further_authentication: tuple[AuthenticationMethod, ...] = ()
     access_code: AccessCode | None = None
+    knowledge: tuple[KnowledgeQuestion, ...] = ()
     phone: Phone | None = None
     embedded: bool = False
     host_name: str = ""
@@ -99,3 +112,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
     country: str = ""
     provider_ref: str = ""
+
+    @property
+    def methods(self) -> tuple[AuthenticationMethod, ...]:
+        """Every method asked for, each once, in order."""
+        return tuple(dict.fromkeys((self.authentication, *self.further_authentication)))
