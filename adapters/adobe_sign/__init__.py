@@ -4,10 +4,10 @@ Must never do more than hand on. Source: see README.md.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.adobe_sign import authorize as authorization
-from adapters.adobe_sign import credentials, errors, inbound, losses, operations
+from adapters.adobe_sign import credentials, errors, inbound, losses, operations, webhook_check
 from adapters.adobe_sign.capabilities import CAPABILITIES, LIMITS
 from adapters.adobe_sign.credentials import Credentials
 from adapters.kit.exchange import Exchange, ProviderResponse, SavedBlob
@@ -27,6 +27,7 @@ from adapters.kit.port import (
     SandboxSpec,
     SendMode,
     Verdict,
+    WebhookFinding,
 )
 from normalizer.envelope import AuditRecord, Degradation, Envelope, EnvelopeReport
 from normalizer.events import ProviderEvent
@@ -137,12 +138,26 @@ class AdobeSign:
         provider_ref: str,
         recipient: Recipient,
         return_url: str,
+        origins: tuple[str, ...] = (),
     ) -> str:
         """The provider has no return address per URL, so `return_url` has no effect (README.md)."""
         return await operations.signing_url(exchange, connection, provider_ref, recipient)
 
     async def check_credentials(self, exchange: Exchange, connection: Connection) -> CredentialHealth:
         return await authorization.check_credentials(exchange, connection)
+
+    def idle_limit(self, connection: Connection) -> timedelta | None:
+        return credentials.idle_limit(connection)
+
+    async def check_webhooks(
+        self, exchange: Exchange, connection: Connection, open_refs: Sequence[str]
+    ) -> tuple[WebhookFinding, ...]:
+        return await webhook_check.check_webhooks(exchange, connection, open_refs)
+
+    async def repair_webhooks(
+        self, exchange: Exchange, connection: Connection, findings: Sequence[WebhookFinding]
+    ) -> tuple[WebhookFinding, ...]:
+        return await webhook_check.repair_webhooks(exchange, connection, findings)
 
     def verify(self, request: RawRequest, connection: Connection) -> Verdict:
         return inbound.verify(request, connection)

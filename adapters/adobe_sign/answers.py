@@ -108,6 +108,7 @@ class Events(Received, frozen=True):
 class DocumentSeen(Received, frozen=True):
     id: str
     label: str = ""
+    name: str = ""
 
 
 class Documents(Received, frozen=True):
@@ -165,6 +166,7 @@ class NotifiedAgreement(Received, frozen=True):
     status: str = ""
     external_id: ExternalIdSeen | None = None
     participant_sets_info: Members | None = None
+    documents_info: Documents | None = None
 
 
 class Notification(Received, frozen=True):

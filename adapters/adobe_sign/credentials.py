@@ -8,6 +8,7 @@ Source: developer guide of 2026-04-29, OAuth and baseUris; hosts as published th
 import ipaddress
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ _DISCOVERY = "https://api.adobesign.com"
 _DISCOVERED_DOMAIN = ".adobesign.com"
 _DEFAULT_ACCESS_POINT = "https://api.na1.adobesign.com"
 _API_PATH = "/api/rest/v6"
+_IDLE_LIFE = timedelta(days=60)  # of a refresh token; each use begins it anew
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +113,12 @@ def api_base(access_point: str) -> str:
 def account_key(connection: Connection) -> str:
     credentials: Credentials = connection.credentials
     return f"{urlsplit(credentials.api_access_point).netloc}/{credentials.client_id}"
+
+
+def idle_limit(connection: Connection) -> timedelta | None:
+    """How long the credentials live without use; an integration key lives its years whether used or not."""
+    credentials: Credentials = connection.credentials
+    return None if credentials.integration_key else _IDLE_LIFE
 
 
 def _findings(credentials: Credentials) -> list[Finding]:

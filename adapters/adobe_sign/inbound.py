@@ -28,7 +28,7 @@ from adapters.adobe_sign.reports import active_member, recipient_id_of, report_a
 from adapters.kit.port import Connection, RawRequest, Reply, Verdict
 from normalizer.envelope import EnvelopeReport
 from normalizer.errors import PayloadMalformed
-from normalizer.events import ProviderEvent
+from normalizer.events import ProviderEvent, ReportedDocument
 from normalizer.status import EnvelopeStatus, RecipientStatus
 from normalizer.vocabulary import EventType
 
@@ -47,7 +47,7 @@ def verify(request: RawRequest, connection: Connection) -> Verdict:
         return Verdict(authentic=False, key_index=-1, reason=f"{len(named)} client ids in the headers")
     if not hmac.compare_digest(named[0].encode(), credentials.client_id.encode()):
         return Verdict(authentic=False, key_index=-1, reason="another client id")
-    return Verdict(authentic=True, key_index=0, reason="client id")
+    return Verdict(authentic=True, key_index=0, reason="client id", scheme="client_id")
 
 
 def challenge(request: RawRequest, connection: Connection) -> Reply:
@@ -128,7 +128,15 @@ def _event(notification: Notification, agreement: NotifiedAgreement, body: bytes
         ip_address=notification.acting_user_ip_address,
         report=report,
         confirm=_needs_confirmation(status, report),
+        documents=_documents(agreement),
     )
+
+
+def _documents(agreement: NotifiedAgreement) -> tuple[ReportedDocument, ...] | None:
+    listed = agreement.documents_info
+    if listed is None:
+        return None
+    return tuple(ReportedDocument(one.name or one.label) for one in listed.documents)
 
 
 def _dedupe_key(notification: Notification, body: bytes) -> str:

@@ -20,9 +20,10 @@ _MADE = frozenset({200, 201})
 _REFUSED = frozenset({400, 403, 404, 409})
 
 
-async def register_webhook(exchange: Exchange, connection: Connection, ref: str, reference: str) -> None:
+async def register_webhook(exchange: Exchange, connection: Connection, ref: str, reference: str) -> bool:
+    """Whether there is one now, made or found."""
     if not connection.webhook_url:
-        return
+        return False
     request = write_request(
         connection,
         "register_webhook",
@@ -37,10 +38,12 @@ async def register_webhook(exchange: Exchange, connection: Connection, ref: str,
     except Interruption as interruption:
         # Deliberate: the create has succeeded, and must not be reported as this request's failure.
         _warn(ref, type(interruption.outcome).__name__)
-        return
+        return False
     code = decode_error(response.body).code if response.status in _REFUSED else ""
     if response.status in _REFUSED and code != _DUPLICATE:
         _warn(ref, code or f"HTTP_{response.status}")
+        return False
+    return True
 
 
 def _webhook(url: str, ref: str, reference: str) -> WebhookInfo:

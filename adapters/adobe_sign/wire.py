@@ -189,5 +189,9 @@ class WebhookInfo(Sent, frozen=True):
     webhook_conditional_params: ConditionalParams
 
 
+class WebhookState(Sent, frozen=True):
+    state: str
+
+
 def encode(value: Sent) -> bytes:
     return msgspec.json.encode(value)

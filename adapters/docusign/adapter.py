@@ -6,7 +6,7 @@ Must never hold state of a tenant; what is kept is which identity checks an acco
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from adapters.docusign import auth, inbound, operations, people, troubles
+from adapters.docusign import auth, connect_check, inbound, operations, people, troubles
 from adapters.docusign import credentials as accounts
 from adapters.docusign.capabilities import CAPABILITIES, LIMITS, NAME, check
 from adapters.docusign.credentials import CREDENTIAL_FIELDS, Credentials, credentials_of
@@ -27,6 +27,7 @@ from adapters.kit.port import (
     SandboxSpec,
     SendMode,
     Verdict,
+    WebhookFinding,
 )
 from normalizer.envelope import AuditRecord, Degradation, Envelope, EnvelopeReport
 from normalizer.events import ProviderEvent
@@ -153,10 +154,21 @@ class DocuSign:
         provider_ref: str,
         recipient: Recipient,
         return_url: str,
+        origins: tuple[str, ...] = (),
     ) -> str:
         return await people.signing_url(exchange, provider_ref, recipient, return_url)
 
     # -- webhooks -----------------------------------------------------------------------------------------
+
+    async def check_webhooks(
+        self, exchange: Exchange, connection: Connection, open_refs: Sequence[str]
+    ) -> tuple[WebhookFinding, ...]:
+        return await connect_check.check_webhooks(exchange, connection, open_refs)
+
+    async def repair_webhooks(
+        self, exchange: Exchange, connection: Connection, findings: Sequence[WebhookFinding]
+    ) -> tuple[WebhookFinding, ...]:
+        return await connect_check.repair_webhooks(exchange, findings)
 
     def verify(self, request: RawRequest, connection: Connection) -> Verdict:
         return inbound.verify(request, connection)

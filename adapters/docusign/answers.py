@@ -120,6 +120,11 @@ class CustomFields(Answer, frozen=True, kw_only=True):
     text_custom_fields: tuple[TextCustomField, ...] | None = None
 
 
+class EnvelopeDocument(Answer, frozen=True, kw_only=True):
+    name: Text = None
+    type: Text = None
+
+
 class Envelope(Answer, frozen=True, kw_only=True):
     """An envelope as GET, the list and `envelopeSummary` of Connect show it."""
 
@@ -133,6 +138,7 @@ class Envelope(Answer, frozen=True, kw_only=True):
     expire_date_time: Text = None
     custom_fields: CustomFields | None = None
     recipients: Recipients | None = None
+    envelope_documents: tuple[EnvelopeDocument, ...] | None = None
 
 
 class TransactionStatus(Answer, frozen=True, kw_only=True):

@@ -22,10 +22,11 @@ from adapters.kit.port import Connection, RawRequest, Reply, Verdict
 from config.secret import Secret
 from normalizer.envelope import EnvelopeReport, RecipientReport
 from normalizer.errors import PayloadMalformed
-from normalizer.events import ProviderEvent
+from normalizer.events import ProviderEvent, ReportedDocument
 from normalizer.status import EnvelopeStatus
 
 _SIGNATURE = re.compile(r"x-docusign-signature-[0-9]{1,4}\Z")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _MAX_SIGNATURES = 100  # an account has at most so many keys
 _DIGEST_BYTES = 32
 
@@ -60,7 +61,10 @@ def verify(request: RawRequest, connection: Connection) -> Verdict:
                 matched = index
     if matched < 0:
         return Verdict(False, -1, "no signature matches any live key")
-    return Verdict(True, matched, "signature matches")
+    own = credentials_of(connection).account_id.lower()
+    # Messages name the account's GUID; a connection by its number says nothing that could be compared.
+    account = own if _GUID.match(own) else ""
+    return Verdict(True, matched, "signature matches", "hmac_sha256", account)
 
 
 def acknowledge(verdict: Verdict) -> Reply:
@@ -106,6 +110,8 @@ def parse(body: bytes) -> tuple[ProviderEvent, ...]:
             report=report,
             # Without the summary nobody can tell a void from an expiry: it must be asked for.
             confirm=row.status is EnvelopeStatus.VOIDED and report is None,
+            account=text(data.account_id).lower(),
+            documents=_documents(data.envelope_summary),
         ),
     )
 
@@ -155,6 +161,16 @@ def _report(data: _EventData, envelope_id: str) -> EnvelopeReport | None:
     if summary.envelope_id.lower() != envelope_id:
         raise PayloadMalformed("The message names one envelope and its summary another.")
     return report_of(summary)
+
+
+def _documents(summary: answers.Envelope | None) -> tuple[ReportedDocument, ...] | None:
+    """Without the certificate of completion, which is listed beside what was sent."""
+    listed = summary.envelope_documents if summary else None
+    if listed is None:
+        return None
+    return tuple(
+        ReportedDocument(text(one.name)) for one in listed if text(one.type).casefold() in {"", "content"}
+    )
 
 
 def _person(report: EnvelopeReport | None, recipient_ref: str) -> RecipientReport | None:

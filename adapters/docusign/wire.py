@@ -171,6 +171,26 @@ class EventNotification(Wire, frozen=True, kw_only=True):
     event_data: EventData
 
 
+class ConnectConfiguration(Wire, frozen=True, kw_only=True):
+    """Connect for a whole account. Its `requiresAcknowledgement` and `enableLog` are spelt otherwise than an
+    envelope's.
+    """
+
+    connect_id: str
+    name: str
+    configuration_type: str = ""
+    url_to_publish_to: str
+    allow_envelope_publish: str
+    all_users: str = ""
+    user_ids: tuple[str, ...] = ()
+    requires_acknowledgement: str
+    enable_log: str
+    include_hmac: str = msgspec.field(name="includeHMAC")
+    delivery_mode: str
+    events: tuple[str, ...]
+    event_data: EventData
+
+
 class ServerTemplate(Wire, frozen=True, kw_only=True):
     sequence: str
     template_id: str

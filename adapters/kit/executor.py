@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import httpx
 
-from adapters.kit.breaker import Breakers, State
 from adapters.kit.deadline import Deadline
 from adapters.kit.exchange import Exchange
 from adapters.kit.limiter import Limiter, LimiterStore, MemoryLimiterStore
@@ -26,6 +25,7 @@ from adapters.kit.outcome import AuthFailed, Done, Failure, Interruption, NotSen
 from adapters.kit.port import Adapter, Authorization, BlobSource, Connection
 from adapters.kit.tokens import MemoryTokenStore, TokenCache, TokenStore
 from adapters.kit.transmit import KeepingFailed, Transmitter
+from config.breaker import Breakers, State
 from config.clock import Clock, SystemClock
 from normalizer.errors import CallerError
 
@@ -129,6 +129,10 @@ class Executor:
         """Whether the provider tolerates another look-up of this object now; True counts as one."""
         key = f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}"
         return await self._limiter.may_poll(key, adapter.limits.min_poll_interval_s)
+
+    async def forget_poll(self, adapter: Adapter, connection: Connection, provider_ref: str) -> None:
+        """What `may_poll` counted led to nothing, as our store went away before its answer was written."""
+        await self._limiter.forget_poll(f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}")
 
     async def forget_tokens(self, adapter: Adapter, connection: Connection) -> None:
         """After a change of credentials."""

@@ -36,6 +36,8 @@ class LimiterStore(Protocol):
         """No call passes for so long."""
         ...
 
+    async def free_poll(self, key: str) -> None: ...
+
     async def claim_poll(self, key: str, min_interval_s: float) -> bool:
         """Whether nobody has polled this object within the interval; if so, it counts as polled now."""
         ...
@@ -63,6 +65,10 @@ class Limiter:
 
     async def may_poll(self, key: str, min_interval_s: float) -> bool:
         return min_interval_s <= 0 or await self._store.claim_poll(key, min_interval_s)
+
+    async def forget_poll(self, key: str) -> None:
+        """The answer was lost on our side: the question may be asked once more."""
+        await self._store.free_poll(key)
 
 
 class _Budget(msgspec.Struct):
@@ -126,6 +132,9 @@ class MemoryLimiterStore:
     async def hold(self, key: str, seconds: float) -> None:
         until = self._clock.monotonic() + seconds
         self._held[key] = max(self._held.get(key, 0.0), until)
+
+    async def free_poll(self, key: str) -> None:
+        self._polled.pop(key, None)
 
     async def claim_poll(self, key: str, min_interval_s: float) -> bool:
         now = self._clock.monotonic()

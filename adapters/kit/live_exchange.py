@@ -13,7 +13,6 @@ from typing import assert_never
 import msgspec
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from adapters.kit.breaker import Breakers, CircuitOpen
 from adapters.kit.deadline import Deadline
 from adapters.kit.decisions import outcome_of
 from adapters.kit.exchange import Effect, ProviderRequest, ProviderResponse
@@ -25,6 +24,7 @@ from adapters.kit.options import ExecutorOptions
 from adapters.kit.outcome import AuthFailed, Failure, Interruption, NotSent, Rejected, Throttled, Unknown
 from adapters.kit.port import Adapter, Authorization, BlobSource, Connection, Decision, DecisionKind
 from adapters.kit.transmit import NoAnswer, Parcel, Transmitter
+from config.breaker import Breakers, CircuitOpen
 
 _log = logging.getLogger("countersign.provider")
 _REPEATED_WITH_A_NEW_TOKEN = frozenset({DecisionKind.AUTH_EXPIRED, DecisionKind.BASE_MOVED})
@@ -94,6 +94,15 @@ class LiveExchange:
 
     async def __call__(self, request: ProviderRequest) -> ProviderResponse:
         await self.store_learned()
+        try:
+            return await self._try(request, 1)
+        except Ended as ended:
+            if not ended.repeatable:
+                raise
+            return await self._try_again(request, ended)
+
+    async def _try_again(self, request: ProviderRequest, first: Ended) -> ProviderResponse:
+        """All attempts but the first, which ended as it did: most requests need no others, nor this machinery."""
         options = self._machinery.options
         reads_only = request.effect is Effect.NONE
         retrying = AsyncRetrying(
@@ -110,6 +119,8 @@ class LiveExchange:
         async def try_once() -> ProviderResponse:
             nonlocal attempt
             attempt += 1
+            if attempt == 1:
+                raise first
             return await self._try(request, attempt)
 
         return await retrying(try_once)

@@ -4,14 +4,13 @@ from datetime import timedelta
 
 import msgspec
 
-from adapters.kit.breaker import BreakerOptions
+from config.breaker import BreakerOptions
 
 
 class ExecutorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`read_timeout_s` is between two reads; `deadline_s` is for a whole operation, whatever drips.
 
-    `pools` times `connections_per_pool` is the most that is in flight at once: httpx searches its pool for
-    every request, so several small pools carry more than a large one.
+    `connections` is the most that is in flight at once.
     """
 
     connect_timeout_s: float = 5.0
@@ -20,8 +19,7 @@ class ExecutorOptions(msgspec.Struct, frozen=True, kw_only=True):
     pool_timeout_s: float = 5.0
     deadline_s: float = 60.0
     authorize_deadline_s: float = 20.0
-    pools: int = 4
-    connections_per_pool: int = 8
+    connections: int = 32
     keepalive_s: float = 30.0
     read_attempts: int = 3  # of a request that changes nothing
     connect_attempts: int = 3  # of any request that certainly did not leave this machine

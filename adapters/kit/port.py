@@ -6,9 +6,9 @@ Must never be given a database, a queue or a web framework: operations get an Ex
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -129,11 +129,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`key_index`: which of the connection's keys matched, -1 when none. `reason` is safe to log."""
+    """`key_index`: which of the connection's keys matched, -1 when none. `reason` is safe to log. `scheme`: by what
+    kind of proof, e.g. "hmac_sha256". `account`: whose the connection is at the provider; "" when it does not know.
+    """
 
     authentic: bool
     key_index: int
     reason: str
+    scheme: str = ""
+    account: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,9 +177,12 @@ class Adapter(Protocol):
     webhook_path: str  # "docusign", "adobe-sign"
     capabilities: Capabilities
     limits: Limits
-    sandbox: SandboxSpec
     credential_fields: tuple[CredentialField, ...]
     settings_prefix: str  # "DOCUSIGN_"
+
+    @property
+    def sandbox(self) -> SandboxSpec | None:
+        """None: it runs in this process, and nothing is to be started."""
 
     def decode_credentials(self, raw: bytes) -> Any:
         """The adapter's own frozen credentials struct, from JSON. Raises ValidationFailed."""
@@ -260,7 +267,12 @@ class Adapter(Protocol):
         provider_ref: str,
         recipient: Recipient,
         return_url: str,
-    ) -> str: ...
+        origins: tuple[str, ...] = (),
+    ) -> str:
+        """The address by which an embedded recipient signs now. `origins` are those that may frame it; they
+        MUST be () unless the capability frame_origins is there.
+        """
+        ...
 
     async def check_credentials(self, exchange: Exchange, connection: Connection) -> CredentialHealth: ...
 
@@ -275,6 +287,65 @@ class Adapter(Protocol):
 
     def parse(self, body: bytes) -> tuple[ProviderEvent, ...]:
         """The events of an authentic post; () for a kind that we do not act on. Raises PayloadMalformed."""
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A provider that runs in this process: it declares facts as it is found, and acts once it is bound.
+
+    Operations of an unbound one MUST fail loudly. `bind` MUST return a new adapter, and MUST raise TypeError for
+    a host that it does not run on; the composition root knows what each needs.
+    """
+
+    def bind(self, host: object) -> Adapter: ...
+
+
+class WebhookFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with how the provider tells us of changes. `code` is the finding's name for
+    machines ("inactive", "missing", "points_elsewhere", "unsigned", "unacknowledged", "undelivered" ...), `says`
+    tells people what it is and what to do. `ref` is the provider's id of what is wrong, when it has one;
+    `provider_refs` are envelopes that it concerns. `repairable`: `repair_webhooks` knows how.
+    """
+
+    code: str
+    says: str
+    ref: str = ""
+    provider_refs: tuple[str, ...] = ()
+    repairable: bool = False
+
+
+@runtime_checkable
+class WebhookAdministration(Protocol):
+    """Optional: a provider whose webhook configuration can be read and mended through its API.
+
+    Only what leads to `connection.webhook_url`, or was made by us for another address, MAY be found or changed;
+    other people's registrations at the same account MUST be left alone.
+    """
+
+    async def check_webhooks(
+        self, exchange: Exchange, connection: Connection, open_refs: Sequence[str]
+    ) -> tuple[WebhookFinding, ...]:
+        """What is wrong now; () when all is well. `open_refs`: envelopes of ours that are not at their end. MUST
+        change nothing.
+        """
+        ...
+
+    async def repair_webhooks(
+        self, exchange: Exchange, connection: Connection, findings: Sequence[WebhookFinding]
+    ) -> tuple[WebhookFinding, ...]:
+        """Mends what is repairable and returns what was mended. Mending twice MUST be harmless. One that cannot
+        be mended MUST NOT keep the others from it.
+        """
+        ...
+
+
+@runtime_checkable
+class ExpiringGrant(Protocol):
+    """Optional: a provider whose credentials die when they are not used for long."""
+
+    def idle_limit(self, connection: Connection) -> timedelta | None:
+        """How long these credentials live without use; None: for ever."""
+        ...
 
 
 class BlobSource(Protocol):

@@ -6,8 +6,9 @@ so they are text for people. Must never retry, follow a redirect, keep a cookie,
 environment: it therefore stands on httpx's transports, below the client that does these things.
 """
 
+import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from functools import cache
 from types import TracebackType
@@ -24,6 +25,7 @@ from adapters.kit.port import BlobSource
 _FIRST_BYTES = 512
 _JOINED_BYTES = 256 * 1024
 _SENDING = "http11.send_request_headers.started"
+_Origin = tuple[str, str, int | None]
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
@@ -56,9 +58,20 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     on_sent: Callable[[], None]
 
 
+class _Line:
+    """A transport that keeps one connection, and where that leads."""
+
+    __slots__ = ("origin", "transport")
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self.transport = transport
+        self.origin: _Origin | None = None
+
+
 class Transmitter:
-    """Several small pools, because a pool is searched as a whole for every request. `transport` replaces the
-    network in tests; it must report to the request's "trace" extension as httpcore does.
+    """One transport per connection: a pool of many is searched as a whole, and each of its idle sockets asked, at
+    both ends of every request. `transport` replaces the network in tests; it must report to the request's
+    "trace" extension as httpcore does.
     """
 
     def __init__(self, options: ExecutorOptions, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -70,15 +83,16 @@ class Transmitter:
             "pool": options.pool_timeout_s,
         }
         limits = httpx.Limits(
-            max_connections=options.connections_per_pool,
-            max_keepalive_connections=options.connections_per_pool,
-            keepalive_expiry=options.keepalive_s,
+            max_connections=1, max_keepalive_connections=1, keepalive_expiry=options.keepalive_s
         )
-        self._pools: list[httpx.AsyncBaseTransport] = [
-            transport or httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False, limits=limits)
-            for _ in range(options.pools)
-        ]
-        self._in_flight = [0] * options.pools
+        self._lines = tuple(
+            _Line(
+                transport or httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False, limits=limits)
+            )
+            for _ in range(options.connections)
+        )
+        self._free = list(self._lines)  # the one used last at the end
+        self._places = asyncio.Semaphore(options.connections)
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,13 +103,12 @@ class Transmitter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        for pool in self._pools:
-            await pool.aclose()
+        for line in self._lines:
+            await line.transport.aclose()
 
     async def send(self, parcel: Parcel, blobs: BlobSource) -> ProviderResponse:
         """Raises NoAnswer, or KeepingFailed."""
-        index = min(range(len(self._pools)), key=self._in_flight.__getitem__)
-        self._in_flight[index] += 1
+        line = await self._take_line(parcel.url)
         sent = False
 
         async def trace(event: str, _: object) -> None:
@@ -105,7 +118,7 @@ class Transmitter:
                 parcel.on_sent()
 
         try:
-            return await self._exchange(self._pools[index], parcel, blobs, trace)
+            return await self._exchange(line.transport, parcel, blobs, trace)
         except DocumentBroken as error:
             # Ours, and certain: the body stayed short of its Content-Length, so nobody may act on it.
             raise NoAnswer(sent=False, detail=str(error), ours=True) from error
@@ -118,10 +131,28 @@ class Transmitter:
             # the provider is decided by the trace.
             raise NoAnswer(sent=sent, detail=type(error).__name__) from error
         finally:
-            self._in_flight[index] -= 1
+            self._free.append(line)
+            self._places.release()
+
+    async def _take_line(self, url: httpx.URL) -> _Line:
+        """The one used last of those that lead there; else the one that nobody has used for longest."""
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(self._options.pool_timeout_s):
+                    await self._places.acquire()
+            except TimeoutError as error:
+                raise NoAnswer(sent=False, detail="no connection became free in time") from error
+        else:
+            await self._places.acquire()  # does not wait
+        origin = (url.scheme, url.host, url.port)
+        free = self._free
+        found = next((place for place in range(len(free) - 1, -1, -1) if free[place].origin == origin), 0)
+        line = free.pop(found)
+        line.origin = origin
+        return line
 
     async def _exchange(
-        self, pool: httpx.AsyncBaseTransport, parcel: Parcel, blobs: BlobSource, trace: object
+        self, transport: httpx.AsyncBaseTransport, parcel: Parcel, blobs: BlobSource, trace: object
     ) -> ProviderResponse:
         request = parcel.request
         headers = [*parcel.headers]
@@ -140,21 +171,21 @@ class Transmitter:
             built = httpx.Request(
                 request.method, parcel.url, headers=headers, content=body, extensions=extensions
             )
-            return await self._answer(pool, built, request, blobs)
+            return await self._answer(transport, built, request, blobs)
         async with aclosing(stream_content(request.content, blobs)) as stream:
             built = httpx.Request(
                 request.method, parcel.url, headers=headers, content=stream, extensions=extensions
             )
-            return await self._answer(pool, built, request, blobs)
+            return await self._answer(transport, built, request, blobs)
 
     async def _answer(
         self,
-        pool: httpx.AsyncBaseTransport,
+        transport: httpx.AsyncBaseTransport,
         built: httpx.Request,
         request: ProviderRequest,
         blobs: BlobSource,
     ) -> ProviderResponse:
-        response = await pool.handle_async_request(built)
+        response = await transport.handle_async_request(built)
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
             is_answer = response.status_code in request.accept
@@ -207,7 +238,11 @@ def _tls_context() -> ssl.SSLContext:
 
 async def _read(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    # httpx's way through decoders and byte counters is only needed for an answer that is encoded nevertheless.
+    source: AsyncIterable[bytes] = response.aiter_bytes()
+    if "content-encoding" not in response.headers and isinstance(response.stream, httpx.AsyncByteStream):
+        source = response.stream
+    async for chunk in source:
         body += chunk
         if len(body) > limit:
             if cut:

@@ -133,6 +133,39 @@ async def list_deliveries(request: HttpRequest) -> Response[bytes]:
     return _json({"attempts": list(box.attempts), "queues": queues})
 
 
+@get("/sandbox/webhooks")
+async def list_webhooks(request: HttpRequest) -> Response[bytes]:
+    """Every registered webhook, switched off or not."""
+    return _json([shapes.webhook(webhook) for webhook in box_of(request).world.webhooks.values()])
+
+
+@post("/sandbox/webhooks/{webhook_id:str}/disable")
+async def disable_webhook(request: HttpRequest) -> Response[bytes]:
+    """What the service does to a webhook that failed for 72 hours: switched off, and its queue lost."""
+    box, webhook_id = box_of(request), str(request.path_params["webhook_id"])
+    webhook = box.world.webhooks.get(webhook_id)
+    if webhook is None:
+        raise ControlError(404, "there is no such webhook")
+    webhook.status, webhook.disabled_by = "INACTIVE", "the control API"
+    webhook.queue.clear()
+    box.mark_dirty()
+    box.flush()
+    return _json(shapes.webhook(webhook))
+
+
+@delete("/sandbox/webhooks/{webhook_id:str}", status_code=200)
+async def forget_webhook(request: HttpRequest) -> Response[bytes]:
+    """As if somebody had deleted it in the provider's own pages."""
+    box = box_of(request)
+    if box.world.webhooks.pop(str(request.path_params["webhook_id"]), None) is None:
+        raise ControlError(404, "there is no such webhook")
+    box.mark_dirty()
+    box.flush()
+    deliveries: Deliveries = request.app.state.deliveries
+    deliveries.wake_all()
+    return _json({"status": "ok"})
+
+
 @get("/sandbox/requests")
 async def list_requests(request: HttpRequest) -> Response[bytes]:
     return _json(list(box_of(request).requests))
@@ -185,6 +218,9 @@ HANDLERS = [
     arm_fault,
     clear_faults,
     list_deliveries,
+    list_webhooks,
+    disable_webhook,
+    forget_webhook,
     list_requests,
     show_options,
     change_options,

@@ -40,6 +40,7 @@ _CONTROL: list[ControllerRouterHandler] = [
     control.purge,
     control.list_faults, control.add_fault, control.clear_faults, control.webhooks, control.hmac_keys,
     control.add_hmac_key, control.remove_hmac_key, control.switch,
+    control.add_connect, control.disable_connect, control.forget_connect,
 ]  # fmt: skip
 _PAGES: list[ControllerRouterHandler] = [
     pages.list_page, pages.envelope_page, pages.envelope_pdf, pages.act, pages.start, pages.finish,

@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 from litestar import delete, get, post
 
-from . import lifecycle, recipients, render, troubles
+from . import hooks, lifecycle, recipients, render, troubles
 from .catalogue import JsonObject
-from .exchange import Answer, HttpRequest, answer, envelope_of, part, world_of
+from .exchange import Answer, HttpRequest, answer, body_of, envelope_of, part, world_of
 from .faults import Fault
 from .refusals import Refusal
 from .state import Envelope, Message, Recipient
@@ -117,6 +117,36 @@ async def clear_faults(request: HttpRequest) -> Answer:
 async def webhooks(request: HttpRequest) -> Answer:
     """Every Connect message that the sandbox still knows, with its fate."""
     return answer({"messages": [_message(message) for message in world_of(request).state.messages]})
+
+
+@post("/connect", name="sandbox.connect", status_code=201)
+async def add_connect(request: HttpRequest) -> Answer:
+    """A configuration of the account, as an administrator makes it in the provider's own pages."""
+    world = world_of(request)
+    made = hooks.from_configuration(world, await body_of(request, "ConnectCustomConfiguration"))
+    world.state.account_hooks[str(made.hook.configuration_id)] = made
+    world.touch()
+    return answer(made.wire, 201)
+
+
+@post("/connect/{connect_id:str}/disable", name="sandbox.disable_connect", status_code=200)
+async def disable_connect(request: HttpRequest) -> Answer:
+    """What the service does to a configuration that failed for 14 days."""
+    world = world_of(request)
+    kept = world.state.account_hooks.get(part(request, "connect_id"))
+    if kept is None:
+        raise Refusal("connect-unknown", f"connectId '{part(request, 'connect_id')}'.")
+    hooks.disable(kept, "System")
+    world.touch()
+    return answer(kept.wire)
+
+
+@delete("/connect", name="sandbox.forget_connect", status_code=200)
+async def forget_connect(request: HttpRequest) -> Answer:
+    """Every configuration of the account."""
+    world_of(request).state.account_hooks.clear()
+    world_of(request).touch()
+    return answer({})
 
 
 @get("/hmac_keys", name="sandbox.hmac_keys")

@@ -20,6 +20,7 @@ import msgspec
 
 from .catalogue import JsonObject
 from .faults import FaultKind
+from .hooks import disable
 from .messages import compose
 from .state import Envelope, Hook, Message, Recipient
 from .world import World
@@ -162,10 +163,17 @@ class Courier:
                 break
             if not message.hook.is_acknowledged or message.attempts > _MAX_RETRIES:
                 message.status = "failed"
+                self._give_up(message.hook)
                 break
             message.body["retryCount"] = message.attempts
             await asyncio.sleep(schedule[min(message.attempts, len(schedule)) - 1])
         self._world.save()
+
+    def _give_up(self, hook: Hook) -> None:
+        """A configuration of the account whose messages fail to the end is switched off; the real one after 14 days."""
+        kept = self._world.state.account_hooks.get(str(hook.configuration_id))
+        if kept is not None and hook.is_acknowledged:
+            disable(kept, "System")
 
     async def _attempt(self, message: Message) -> str:
         """Empty on a 2xx answer, otherwise what went wrong."""

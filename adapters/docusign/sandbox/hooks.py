@@ -64,6 +64,8 @@ def from_configuration(world: World, wire: JsonObject, known: AccountHook | None
         raise Refusal("connect-type-unknown", f"'{merged['configurationType']}'.")
     legacy = [f"envelope-{name}" for name in merged.get("envelopeEvents") or []]
     legacy += [f"recipient-{name}" for name in merged.get("recipientEvents") or []]
+    if is_true(merged.get("allowEnvelopePublish")):
+        merged.pop("disabledBy", None)  # switched on again
     number = known.hook.configuration_id if known else world.next_number()
     hook = Hook(
         configuration_id=number,
@@ -77,6 +79,12 @@ def from_configuration(world: World, wire: JsonObject, known: AccountHook | None
         name=str(merged["name"]),
     )
     return AccountHook(hook=hook, wire={**merged, "connectId": str(number)})
+
+
+def disable(kept: AccountHook, by: str) -> None:
+    """Nothing more is sent; the provider does so to a configuration that kept failing."""
+    kept.hook.is_enabled = False
+    kept.wire |= {"allowEnvelopePublish": "false", "disabledBy": by}
 
 
 def _checked_url(world: World, url: str, name: str) -> str:
