@@ -1,0 +1,1 @@
+"""The ceremony: link, session, authentication, consent, fields, finish; and its pages."""

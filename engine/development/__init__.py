@@ -1,0 +1,1 @@
+"""Services of the outside world for development: each warns loudly and refuses production."""

@@ -1,0 +1,1 @@
+"""The engine's envelopes: made, sent, acted upon in turn, and ended; each change in one locked transaction."""

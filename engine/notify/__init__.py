@@ -1,0 +1,1 @@
+"""Mails and text messages: kept in an outbox with the state they tell of, sent by a background job."""
