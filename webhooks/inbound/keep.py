@@ -15,10 +15,10 @@ from adapters.kit.port import RawRequest
 from config.database import Database
 from config.vault import Place, Vault
 from normalizer.ids import Ids
-from webhooks.inbound.message import TABLE
+from webhooks.inbound.message import TABLE, Verification
 from webhooks.inbound.ports import Sender
 
-_KEEP = "SELECT digest, connection_id, id FROM keep_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+_KEEP = "SELECT digest, connection_id, id FROM keep_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 _MOST = 64
 _MOST_BYTES = 8_388_608
 _AT_ONCE = 2  # a second batch fills while the first commits; more only make batches smaller
@@ -38,7 +38,7 @@ class _Waiting(msgspec.Struct, frozen=True):
     body: bytes
     digest: bytes
     size: int
-    key_index: int
+    verification: Verification
     kept: asyncio.Future[Kept]
 
 
@@ -51,7 +51,7 @@ class MessageKeeper:
         self._writing = 0
         self._writers: set[asyncio.Task[None]] = set()
 
-    async def keep(self, sender: Sender, request: RawRequest, key_index: int) -> Kept:
+    async def keep(self, sender: Sender, request: RawRequest, verification: Verification) -> Kept:
         """Returns when the message is durable. Raises StoreUnavailable when it is not known to be."""
         message_id = self._ids.new()
         waiting = _Waiting(
@@ -61,7 +61,7 @@ class MessageKeeper:
             await self._seal(sender, "body", message_id, request.body),
             hashlib.sha256(request.body).digest(),
             len(request.body),
-            key_index,
+            verification,
             asyncio.get_running_loop().create_future(),
         )
         self._queue.append(waiting)
@@ -122,8 +122,9 @@ class MessageKeeper:
             [row.body for row in rows],
             [row.digest for row in rows],
             [row.size for row in rows],
-            [row.key_index for row in rows],
+            [row.verification.key_index for row in rows],
             list(times.values()),
+            [msgspec.json.encode(row.verification).decode() for row in rows],
         )
         ids = {(row["connection_id"], row["digest"]): row["id"] for row in kept}
         for waiting in batch:

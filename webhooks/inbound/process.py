@@ -20,15 +20,14 @@ from config.clock import Clock
 from config.database import Database, Transaction
 from config.errors import StoreUnavailable
 from config.logging import log_wide
-from config.settings import InboxSettings
+from config.settings_inbox import InboxSettings
 from config.vault import Place, Vault
 from normalizer.errors import PayloadMalformed
 from normalizer.events import ProviderEvent, Source, SourceKind
 from normalizer.ids import Ids, Kind, print_id
-from normalizer.vocabulary import LedgerType
-from webhooks.inbound.facts import message_event
-from webhooks.inbound.message import TABLE, ClaimedMessage, MessageState, Settled
-from webhooks.inbound.ports import ApplyEvent, Effect, RecordEvents
+from webhooks.inbound.ledger_events import events_of
+from webhooks.inbound.message import IN_PROCESS, TABLE, ClaimedMessage, Settled
+from webhooks.inbound.ports import ApplyEvent, Effect, Happened, RecordEvents, Trust
 from webhooks.inbound.settle import (
     settle_failed,
     settle_lost,
@@ -180,18 +179,19 @@ class Processor:
 
     async def _apply_all(self, read: _Read, known: set[Fact]) -> Settled:
         try:
-            effects = [await self._apply_one(read.message, event, known) for event in read.events]
+            happened = [await self._apply_one(read.message, event, known) for event in read.events]
         except StoreUnavailable:
             raise
         except Exception as error:  # as above
             logger.exception("a message cannot be applied", extra=_named(read.message))
             return settle_failed(read.message, error, self._settings.retry_delays_s, read.events)
-        return settle_tried(read.message, read.events, effects, self._settings.park_retry_delays_s)
+        return settle_tried(read.message, read.events, happened, self._settings.park_retry_delays_s)
 
-    async def _apply_one(self, message: ClaimedMessage, event: ProviderEvent, known: set[Fact]) -> Effect:
-        fact = _fact(message, event)
-        if fact in known:
-            return Effect.ALREADY_SEEN
+    async def _apply_one(self, message: ClaimedMessage, event: ProviderEvent, known: set[Fact]) -> Happened:
+        fact, trust = _fact(message, event), self._trust(message, event)
+        # Asked once more right before the provider is: it counts every question.
+        if fact in known or ((event.confirm or trust.is_doubtful) and await known_facts(self._hub, [fact])):
+            return Happened(Effect.ALREADY_SEEN)
         source = Source(
             kind=SourceKind.WEBHOOK,
             request_id=print_id(Kind.MESSAGE, message.id),
@@ -203,35 +203,35 @@ class Processor:
         async def claim(tx: Transaction) -> bool:
             return await claim_fact(tx, fact, message.id)
 
-        return await self._apply(message.tenant_id, message.connection_id, event, source, claim)
+        return await self._apply(message.tenant_id, message.connection_id, event, source, trust, claim)
+
+    def _trust(self, message: ClaimedMessage, event: ProviderEvent) -> Trust:
+        """A signature has no time in it, so a message that somebody kept is as authentic years later. One that is older
+        than any retry of the provider's, or ahead of its time, is believed only as far as the provider confirms it.
+        """
+        is_own = message.verdict.scheme == IN_PROCESS
+        is_stale = False
+        if event.occurred_at is not None and not is_own:
+            age_s = (message.received_at - event.occurred_at).total_seconds()
+            is_stale = not -self._settings.ahead_s <= age_s <= self._settings.stale_after_s
+        if is_stale:
+            log_wide("inbound.stale", level=logging.WARNING, **_ids(message))
+        return Trust(
+            account=message.verdict.account,
+            is_own=is_own,
+            is_doubtful=is_stale or message.is_released,
+            is_released=message.is_released,
+        )
 
     async def _finish(self, claim: UUID, settled: list[Settled]) -> None:
-        unread = [one for one in settled if one.state is MessageState.UNPROCESSABLE]
-        if not unread:
+        events = [event for one in settled for event in events_of(one, self._ids.new, self._clock.now())]
+        if not events:
             await finish_messages(self._hub, claim, settled)
             return
         async with self._hub.transaction() as tx:
             if await finish_messages(tx, claim, settled) < len(settled):
                 return  # the lease was lost: whoever has it now writes the entries
-            await self._recorder.record(
-                tx,
-                [
-                    message_event(
-                        LedgerType.INBOUND_UNPROCESSABLE,
-                        self._ids.new(),
-                        self._clock.now(),
-                        tenant_id=one.message.tenant_id,
-                        message_id=one.message.id,
-                        facts={"provider": one.message.provider, "problem": one.error},
-                        source=Source(
-                            kind=SourceKind.WEBHOOK,
-                            provider=one.message.provider,
-                            raw_sha256=one.message.body_sha256.hex(),
-                        ),
-                    )
-                    for one in unread
-                ],
-            )
+            await self._recorder.record(tx, events)
             await tx.commit()
 
 
@@ -258,7 +258,11 @@ async def _quietly(work: Awaitable[None]) -> None:
 
 
 def _named(message: ClaimedMessage) -> dict[str, object]:
-    return {"wide": {"message_id": print_id(Kind.MESSAGE, message.id), "provider": message.provider}}
+    return {"wide": _ids(message)}
+
+
+def _ids(message: ClaimedMessage) -> dict[str, str]:
+    return {"message_id": print_id(Kind.MESSAGE, message.id), "provider": message.provider}
 
 
 def _log_batch(settled: Sequence[Settled], seconds: float) -> None:

@@ -1,10 +1,11 @@
-"""Reads the inbox for people: what came in, where it is, and why, in words.
+"""Reads the inbox for people: what came in, how it was proved, where it is, and why, in words.
 
-Must never return a body or a header: those hold personal data and are opened by processing only.
+Must never return a body or a header: those hold personal data; `masked.py` shows what may be seen of a body.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
@@ -12,18 +13,22 @@ import msgspec
 from config.database import Database
 from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
-from webhooks.inbound.message import MessageState
+from webhooks.inbound.message import Difference, MessageState, Verification
 
 _COLUMNS = (
     "id, connection_id, provider, received_at, last_received_at, encode(body_sha256, 'hex') AS body_sha256,"
     " body_bytes, key_index, state, next_at, failures, waits, error, duplicates, replays, provider_ref,"
-    " provider_event, events, effects, finished_at"
+    " provider_event, events, effects, finished_at, verdict::text AS verdict, verified_at, envelope_id,"
+    " findings::text AS findings, released_at"
 )
+_verdict = msgspec.json.Decoder(Verification)
+_findings = msgspec.json.Decoder(tuple[Difference, ...])
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """`next_at`: when it is looked at next; None: never by itself. `duplicates`: how often the same bytes came
-    again. `effects`: how many of its `events` had an effect, now or before.
+    again. `effects`: how many of its `events` had an effect, now or before. `findings`: in what it contradicts what
+    was sent.
     """
 
     id: UUID
@@ -46,6 +51,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     effects: int
     finished_at: datetime | None
+    verdict: Verification
+    verified_at: datetime | None
+    envelope_id: UUID | None
+    findings: tuple[Difference, ...]
+    released_at: datetime | None
 
     @property
     def explanation(self) -> str:
@@ -76,7 +86,7 @@ async def list_messages(database: Database, tenant_id: UUID, wanted: MessageFilt
             wanted.before,
             wanted.limit,
         )
-    return [msgspec.convert(dict(row), Message) for row in rows]
+    return [_message(dict(row)) for row in rows]
 
 
 async def read_message(database: Database, tenant_id: UUID, message_id: UUID) -> Message:
@@ -87,7 +97,14 @@ async def read_message(database: Database, tenant_id: UUID, message_id: UUID) ->
         )
     if row is None:
         raise NotFound("message", print_id(Kind.MESSAGE, message_id))
-    return msgspec.convert(dict(row), Message)
+    return _message(dict(row))
+
+
+def _message(row: Mapping[str, Any]) -> Message:
+    columns = {
+        **row, "verdict": _verdict.decode(row["verdict"]), "findings": _findings.decode(row["findings"])
+    }  # fmt: skip
+    return msgspec.convert(columns, Message)
 
 
 def explain(message: Message) -> str:
@@ -111,6 +128,13 @@ def explain(message: Message) -> str:
             return f"It is authentic and cannot be understood: {message.error} Replay it after an update."
         case MessageState.DEAD:
             return f"{message.error} It is not tried again; replay it when the cause is gone."
+        case MessageState.QUARANTINED:
+            return (
+                f"It is authentic and contradicts what was sent: {message.error} It had no effect. Release it, and the"
+                " provider is asked; or drop it."
+            )
+        case MessageState.DROPPED:
+            return f"An administrator gave it up. {message.error}".strip()
     assert_never(message.state)
 
 

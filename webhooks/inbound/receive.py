@@ -13,12 +13,15 @@ from functools import lru_cache
 from adapters.kit.port import RawRequest, Reply
 from config.logging import log_wide
 from normalizer.ids import Kind, print_id
+from webhooks.inbound.admission import Admission, admit, mask_address
 from webhooks.inbound.keep import MessageKeeper
-from webhooks.inbound.ports import CountPost, FindSender, Sender, WakeWorkers
+from webhooks.inbound.message import Verification
+from webhooks.inbound.ports import Client, CountPost, FindSender, Sender, WakeWorkers
 from webhooks.inbound.refusals import Refusals
 from webhooks.inbound.throttle import Throttle
 
 _NOT_FOUND = Reply(404)
+_FORBIDDEN = Reply(403)
 _TOO_LARGE = Reply(413, (("connection", "close"),))
 _BUSY = Reply(503, (("retry-after", "5"),))
 _UNKNOWN = "unknown"
@@ -49,55 +52,81 @@ class Door:
         self._body_bytes = body_bytes
         self._room = max(buffered_bytes, body_bytes)
 
-    async def challenge(self, webhook_path: str, path_key: str, headers: Headers) -> Reply:
+    async def challenge(self, webhook_path: str, path_key: str, headers: Headers, client: Client) -> Reply:
         """The answer to a provider that asks whether its webhooks are wanted here."""
         sender = await self._sender(webhook_path, path_key)
         if sender is None:
-            return self._refuse(None, "no connection under this path", _NOT_FOUND)
+            return self._refuse(None, client, "no connection under this path", _NOT_FOUND)
+        admission = admit(sender.rules, client)
+        if admission.refusal:
+            return self._refuse(sender, client, admission.refusal, _FORBIDDEN)
         reply = sender.adapter.challenge(
             RawRequest(method="GET", headers=headers, body=b""), sender.connection
         )
         if reply.status >= 400:
-            return self._refuse(sender, "verification of intent refused", reply)
+            return self._refuse(sender, client, "verification of intent refused", reply)
         self._count(sender.adapter.name, "challenged")
         return reply
 
     async def receive(
-        self, webhook_path: str, path_key: str, headers: Headers, chunks: AsyncIterator[bytes]
+        self,
+        webhook_path: str,
+        path_key: str,
+        headers: Headers,
+        chunks: AsyncIterator[bytes],
+        client: Client,
     ) -> Reply:
         """Raises StoreUnavailable when the message could not be made durable: the provider posts it again."""
         began = time.perf_counter()
         sender = await self._sender(webhook_path, path_key)
         if sender is None:
-            return self._refuse(None, "no connection under this path", _NOT_FOUND)
+            return self._refuse(None, client, "no connection under this path", _NOT_FOUND)
+        admission = admit(sender.rules, client)
+        if admission.refusal:
+            return self._refuse(sender, client, admission.refusal, _FORBIDDEN)
         if _declared_bytes(headers) > self._body_bytes:
-            return self._refuse(sender, "body over the limit", _TOO_LARGE)
+            return self._refuse(sender, client, "body over the limit", _TOO_LARGE)
         buffered = bytearray()
         try:
             async for chunk in chunks:
                 buffered += chunk
                 self._room -= len(chunk)
                 if len(buffered) > self._body_bytes:
-                    return self._refuse(sender, "body over the limit", _TOO_LARGE)
+                    return self._refuse(sender, client, "body over the limit", _TOO_LARGE)
                 if self._room < 0:
                     self._count(sender.adapter.name, "busy")
                     return _BUSY
             request = RawRequest(method="POST", headers=headers, body=bytes(buffered))
-            return await self._admit(sender, request, began)
+            return await self._take(sender, request, client, admission, began)
         finally:
             self._room += len(buffered)
 
-    async def _admit(self, sender: Sender, request: RawRequest, began: float) -> Reply:
+    def wake(self) -> None:
+        """Tells the workers that messages wait; a hint."""
+        self._wake()
+
+    async def _take(
+        self, sender: Sender, request: RawRequest, client: Client, admission: Admission, began: float
+    ) -> Reply:
         adapter = sender.adapter
         verdict = adapter.verify(request, sender.connection)
         reply = adapter.acknowledge(request, sender.connection, verdict)
         if not verdict.authentic:
-            return self._refuse(sender, verdict.reason, reply)
+            return self._refuse(sender, client, verdict.reason, reply)
         wait_s = self._throttle.take(sender.connection_id)
         if wait_s > 0:
             self._count(adapter.name, "throttled")
             return Reply(429, (("retry-after", str(math.ceil(wait_s))),))
-        kept = await self._keeper.keep(sender, request, verdict.key_index)
+        verification = Verification(
+            scheme=verdict.scheme,
+            key_index=verdict.key_index,
+            reason=verdict.reason,
+            client_address=client.address,
+            network=admission.network,
+            certificate=admission.certificate,
+            account=verdict.account,
+        )
+        kept = await self._keeper.keep(sender, request, verification)
         self._wake()
         self._count(adapter.name, "accepted" if kept.fresh else "duplicate")
         log_wide(
@@ -119,14 +148,16 @@ class Door:
             return None
         return sender
 
-    def _refuse(self, sender: Sender | None, reason: str, reply: Reply) -> Reply:
-        self._refusals.count(sender, reason)
+    def _refuse(self, sender: Sender | None, client: Client, reason: str, reply: Reply) -> Reply:
+        source = mask_address(client.address)
+        self._refusals.count(sender, reason, source)
         self._count(sender.adapter.name if sender else _UNKNOWN, "refused")
         log_wide(
             "inbound.refused",
             provider=sender.adapter.name if sender else _UNKNOWN,
             connection_id=_printed(Kind.CONNECTION, sender.connection_id) if sender else None,
             outcome=reason,
+            source=source,
             status=reply.status,
         )
         return reply

@@ -1,4 +1,4 @@
-"""Counts refused posts by connection, minute and reason, so that a forger can make a number larger, no table.
+"""Counts refused posts by connection, minute, reason and network, so that a forger can make a number larger, no table.
 
 Counts are gathered in memory and written once a second; a killed process loses the last second's count of
 refusals, never a message. A minute that is over becomes one ledger entry (`record_refusals`, a job's work).
@@ -26,7 +26,9 @@ NOBODY = UUID(int=0)
 _FLUSH_S = 1.0
 _SETTLE_S = 5.0  # how late a gateway may write a minute's counts and still be in its one entry
 _REASONS_PER_CONNECTION = 8
+_SOURCES_PER_CONNECTION = 8
 _OTHER = "other reasons"
+_ELSEWHERE = "elsewhere"
 _PAGE = 500
 
 
@@ -36,23 +38,24 @@ class Refusals:
     def __init__(self, hub: Database, clock: Clock) -> None:
         self._hub = hub
         self._clock = clock
-        self._counts: Counter[tuple[UUID, UUID, datetime, str]] = Counter()
+        self._counts: Counter[tuple[UUID, UUID, datetime, str, str]] = Counter()
         self._reasons: dict[UUID, set[str]] = {}  # of this minute
+        self._sources: dict[UUID, set[str]] = {}
         self._minute: datetime | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
-    def count(self, sender: Sender | None, reason: str) -> None:
+    def count(self, sender: Sender | None, reason: str, source: str = "") -> None:
+        """`source`: the network that it came from, never an address."""
         tenant, connection = (sender.tenant_id, sender.connection_id) if sender else (NOBODY, NOBODY)
         minute = self._clock.now().replace(second=0, microsecond=0)
         if minute != self._minute:
             self._minute = minute
             self._reasons.clear()
-        known = self._reasons.setdefault(connection, set())
-        if reason not in known and len(known) >= _REASONS_PER_CONNECTION:
-            reason = _OTHER
-        known.add(reason)
-        self._counts[(tenant, connection, minute, reason[:200])] += 1
+            self._sources.clear()
+        reason = _bounded(self._reasons, connection, reason[:200], _REASONS_PER_CONNECTION, _OTHER)
+        source = _bounded(self._sources, connection, source[:50], _SOURCES_PER_CONNECTION, _ELSEWHERE)
+        self._counts[(tenant, connection, minute, reason, source)] += 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._start_flush)
 
@@ -68,7 +71,7 @@ class Refusals:
         columns = list(zip(*counts, strict=True))
         try:
             await self._hub.execute(
-                "SELECT count_refusals($1, $2, $3, $4, $5)",
+                "SELECT count_refusals($1, $2, $3, $4, $5, $6)",
                 *(list(column) for column in columns),
                 list(counts.values()),
             )
@@ -88,6 +91,15 @@ class Refusals:
             self._timer.cancel()
 
 
+def _bounded(known: dict[UUID, set[str]], connection: UUID, word: str, most: int, other: str) -> str:
+    """The word, or `other` once there are `most` of them."""
+    words = known.setdefault(connection, set())
+    if word not in words and len(words) >= most:
+        return other
+    words.add(word)
+    return word
+
+
 async def record_refusals(hub: Database, recorder: RecordEvents, ids: Ids, clock: Clock) -> int:
     """One ledger entry per connection and minute that is over; how many entries were made."""
     made = 0
@@ -101,8 +113,11 @@ async def record_refusals(hub: Database, recorder: RecordEvents, ids: Ids, clock
             for (tenant, connection, minute), group in groupby(
                 rows, key=lambda row: (row["tenant_id"], row["connection_id"], row["minute"])
             ):
-                reasons = {row["reason"]: row["refused"] for row in group}
-                events.append(_event(ids.new(), clock.now(), tenant, connection, minute, reasons))
+                reasons, sources = Counter[str](), Counter[str]()
+                for row in group:
+                    reasons[row["reason"]] += row["refused"]
+                    sources[row["source"]] += row["refused"]
+                events.append(_event(ids.new(), clock.now(), tenant, connection, minute, reasons, sources))
             await recorder.record(tx, events)
             await tx.commit()
         made += len(events)
@@ -111,12 +126,19 @@ async def record_refusals(hub: Database, recorder: RecordEvents, ids: Ids, clock
 
 
 def _event(
-    event_id: UUID, now: datetime, tenant: UUID, connection: UUID, minute: datetime, reasons: dict[str, int]
+    event_id: UUID,
+    now: datetime,
+    tenant: UUID,
+    connection: UUID,
+    minute: datetime,
+    reasons: Counter[str],
+    sources: Counter[str],
 ) -> Event:
     facts: dict[str, Json] = {
         "minute": minute.isoformat(),
         "refused": sum(reasons.values()),
-        "reasons": [{"reason": reason, "refused": count} for reason, count in reasons.items()],
+        "reasons": [{"reason": reason, "refused": count} for reason, count in sorted(reasons.items())],
+        "sources": [{"network": source, "refused": count} for source, count in sorted(sources.items())],
     }
     is_known = connection != NOBODY
     return Event(

@@ -19,7 +19,14 @@ from webhooks.inbound.message import MessageState
 from webhooks.inbound.ports import RecordEvents, WakeWorkers
 
 PAGE = 500
-REPLAYABLE = (MessageState.PARKED, MessageState.UNPROCESSABLE, MessageState.DEAD, MessageState.DONE)
+# Not what is quarantined: that is released or dropped, which is another decision.
+REPLAYABLE = (
+    MessageState.PARKED,
+    MessageState.UNPROCESSABLE,
+    MessageState.DEAD,
+    MessageState.DONE,
+    MessageState.DROPPED,
+)
 _TAKE = "SELECT id, connection_id, previous FROM replay_messages($1, $2, $3, $4, $5, $6, $7)"
 
 
@@ -52,7 +59,7 @@ class MessageReplay:
         self._wake = wake
 
     async def replay_message(self, tenant_id: UUID, message_id: UUID, actor: Actor, source: Source) -> None:
-        """Raises NotFound; Conflict while it still waits or is being processed."""
+        """Raises NotFound; Conflict while it still waits, is being processed, or is quarantined."""
         async with self._database.transaction(tenant_id) as tx:
             state = await tx.driver.fetchval(
                 "SELECT state FROM inbox_messages WHERE tenant_id = $1 AND id = $2", tenant_id, message_id
@@ -60,6 +67,8 @@ class MessageReplay:
         if state is None:
             raise NotFound("message", print_id(Kind.MESSAGE, message_id))
         replayed = await self._take(tenant_id, message_id, ReplayFilter(states=REPLAYABLE), 1, actor, source)
+        if not replayed.messages and state == MessageState.QUARANTINED:
+            raise Conflict("The message is quarantined.", remedy="Release it or drop it.")
         if not replayed.messages:
             raise Conflict(f"The message is {state}: it is going to be processed anyway.")
 

@@ -8,25 +8,31 @@ from collections.abc import Sequence
 from normalizer.errors import PayloadMalformed
 from normalizer.events import ProviderEvent
 from webhooks.inbound.message import ClaimedMessage, MessageState, Settled
-from webhooks.inbound.ports import Effect
+from webhooks.inbound.ports import Effect, Happened
 
+_EXPLICABLE = frozenset({"recipient_unknown", "recipient_missing"})
+_LOOKS_AT_PEOPLE = 2  # beside the first
 _NOTHING_TO_DO = "The message is of a kind that changes nothing here."
 
 
 def settle_tried(
     message: ClaimedMessage,
     events: Sequence[ProviderEvent],
-    effects: Sequence[Effect],
+    happened: Sequence[Happened],
     wait_delays_s: Sequence[float],
 ) -> Settled:
     """Done when every event is; else the first that is not decides."""
+    effects = [one.effect for one in happened]
+    envelope_id = next((one.envelope_id for one in happened if one.envelope_id is not None), None)
     # A fact that was seen may have been this message's own, before its worker was lost: it counts too.
     applied = message.effects + sum(effect in {Effect.APPLIED, Effect.ALREADY_SEEN} for effect in effects)
-    for event, effect in zip(events, effects, strict=True):
-        if effect is Effect.UNMATCHED:
+    for event, one in zip(events, happened, strict=True):
+        if one.effect is Effect.UNMATCHED:
             return _parked(message, event, len(events), applied, wait_delays_s)
-        if effect is Effect.UNCONFIRMED:
-            return _unconfirmed(message, event, len(events), applied, wait_delays_s)
+        if one.effect is Effect.UNCONFIRMED:
+            return _unconfirmed(message, event, one, len(events), applied, wait_delays_s)
+        if one.effect is Effect.QUARANTINED:
+            return _quarantined(message, event, one, len(events), applied, wait_delays_s)
     return Settled(
         message=message,
         state=MessageState.DONE,
@@ -37,6 +43,7 @@ def settle_tried(
         provider_event=events[0].provider_event if events else "",
         events=len(events),
         effects=applied,
+        envelope_id=envelope_id,
     )
 
 
@@ -113,6 +120,7 @@ def _parked(
 def _unconfirmed(
     message: ClaimedMessage,
     event: ProviderEvent,
+    happened: Happened,
     count: int,
     applied: int,
     delays_s: Sequence[float],
@@ -125,9 +133,40 @@ def _unconfirmed(
         delay_s=delays_s[min(waits, len(delays_s)) - 1] if delays_s else 60.0,
         failures=message.failures,
         waits=waits,
-        error=f"The end that it tells must be confirmed, and the provider did not answer; asked {waits} times.",
+        error="What it tells must be confirmed by the provider, which gave no answer or may not be asked yet;"
+        f" asked {waits} times.",
         provider_ref=event.provider_ref,
         provider_event=event.provider_event,
         events=count,
         effects=applied,
+        envelope_id=happened.envelope_id,
+    )
+
+
+def _quarantined(
+    message: ClaimedMessage,
+    event: ProviderEvent,
+    happened: Happened,
+    count: int,
+    applied: int,
+    delays_s: Sequence[float],
+) -> Settled:
+    """A person decides: nothing takes it up by itself. Other people than were sent to may be explained by a message of
+    a handover that comes later than this one: for that it is looked at again first.
+    """
+    may_fit = _EXPLICABLE.issuperset(one.code for one in happened.differences)
+    is_waiting = may_fit and message.waits < min(_LOOKS_AT_PEOPLE, len(delays_s))
+    return Settled(
+        message=message,
+        state=MessageState.RECEIVED if is_waiting else MessageState.QUARANTINED,
+        delay_s=delays_s[message.waits] if is_waiting else None,
+        failures=message.failures,
+        waits=message.waits + is_waiting,
+        error=" ".join(one.problem for one in happened.differences),
+        provider_ref=event.provider_ref,
+        provider_event=event.provider_event,
+        events=count,
+        effects=applied,
+        envelope_id=happened.envelope_id,
+        findings=happened.differences,
     )

@@ -9,14 +9,15 @@ from uuid import UUID
 import msgspec
 
 from config.database import Database, Transaction
-from webhooks.inbound.message import ClaimedMessage, Settled
+from webhooks.inbound.message import ClaimedMessage, Settled, Verification
 
-_FINISH = "SELECT finish_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+_FINISH = "SELECT finish_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _SEEN = (
     "SELECT f.tenant_id, f.connection_id, f.dedupe_key FROM inbox_facts f"
     " JOIN unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS t(tenant, connection, key)"
     " ON f.tenant_id = t.tenant AND f.connection_id = t.connection AND f.dedupe_key = t.key"
 )
+_verdict = msgspec.json.Decoder(Verification)
 Fact = tuple[UUID, UUID, bytes]
 
 
@@ -27,12 +28,16 @@ async def claim_messages(
     rows = await hub.fetch(
         "SELECT * FROM claim_messages($1, $2, $3, $4, $5)", claim, most, most_bytes, lease_s, batches
     )
-    claimed = [msgspec.convert(dict(row), ClaimedMessage) for row in rows]
+    claimed = [
+        msgspec.convert({**row, "verdict": _verdict.decode(row["verdict"])}, ClaimedMessage) for row in rows
+    ]
     return sorted(claimed, key=lambda message: (message.received_at, message.id))
 
 
 async def finish_messages(store: Database | Transaction, claim: UUID, settled: Sequence[Settled]) -> int:
-    """How many moved; fewer than given when the lease was lost in between."""
+    """How many moved; fewer than given when the lease was lost in between. Moving says that the ledger knows of
+    them: the caller records, in the same transaction, those that it does not know yet.
+    """
     connection = store.driver if isinstance(store, Transaction) else store
     moved: int = await connection.fetchval(
         _FINISH,
@@ -47,6 +52,8 @@ async def finish_messages(store: Database | Transaction, claim: UUID, settled: S
         [one.provider_event for one in settled],
         [one.events for one in settled],
         [one.effects for one in settled],
+        [one.envelope_id for one in settled],
+        [msgspec.json.encode(one.findings).decode() for one in settled],
     )
     return moved
 
@@ -88,3 +95,9 @@ async def wake_parked(hub: Database, most: int = 500) -> int:
     """Parked messages whose envelope is known by now become due; how many."""
     woken: int = await hub.fetchval("SELECT wake_parked($1)", most)
     return woken
+
+
+async def reap_messages(hub: Database, page: int, kept_days: int) -> int:
+    """Removes a page of messages that ended long ago; the ledger keeps their digests. How many went."""
+    gone: int = await hub.fetchval("SELECT reap_messages($1, $2)", page, kept_days)
+    return gone

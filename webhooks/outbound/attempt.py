@@ -5,11 +5,14 @@ from datetime import datetime
 
 from config.clock import Clock
 from webhooks.outbound.claims import SUCCESS_BODY_BYTES, Claim, Completion
-from webhooks.outbound.client import Answer, WebhookClient
-from webhooks.outbound.compose import compose_body, message_id
+from webhooks.outbound.client import Answer
+from webhooks.outbound.compose import compose_body, message_id, refer_to_ledger
+from webhooks.outbound.echoes import hide_echoes
 from webhooks.outbound.mailbox import Route
 from webhooks.outbound.schedule import Decision, Verdict, read_retry_after
 from webhooks.outbound.sign import sign
+from webhooks.outbound.sinks.port import OutgoingMessage
+from webhooks.outbound.sinks.senders import Sinks
 
 logger = logging.getLogger("countersign.deliverer")
 
@@ -22,14 +25,14 @@ _STATES = {
 
 
 class Attempter:
-    def __init__(self, client: WebhookClient, clock: Clock) -> None:
-        self._client = client
+    def __init__(self, sinks: Sinks, clock: Clock) -> None:
+        self._sinks = sinks
         self._clock = clock
 
     async def attempt(self, claim: Claim, route: Route) -> tuple[Completion, Answer]:
         started_at = self._clock.now()
         try:
-            answer = await self._send(claim, route, started_at)
+            answer = hide_echoes(await self._send(claim, route, started_at), route.hidden)
         except Exception:  # a fault of ours with one message must end as a logged attempt, not as a loop
             logger.exception("delivery %s could not be sent", claim.id)
             answer = Answer(duration_ms=0, error="not sent: a fault of the deliverer, see its log")
@@ -46,6 +49,11 @@ class Attempter:
     async def _send(self, claim: Claim, route: Route, now: datetime) -> Answer:
         if route.url is None or route.keys is None:
             return Answer(duration_ms=0, error=f"not sent: {route.trouble}")
+        if route.certificate_until is not None and now >= route.certificate_until:
+            ended = route.certificate_until.isoformat()
+            return Answer(
+                duration_ms=0, error=f"not sent: the endpoint's client certificate ended at {ended}"
+            )
         message = message_id(claim.event_id)
         body = compose_body(
             message=message,
@@ -54,10 +62,15 @@ class Attempter:
             tenant_id=claim.tenant_id,
             sequence=claim.sequence,
             data=claim.data,
+            payload=claim.payload,
+            ledger=refer_to_ledger(claim.chain_id, claim.ledger_seq, claim.ledger_hash),
         )
         headers = sign(route.keys, route.profile, message=message, type_=claim.type, body=body, now=now)
         headers["Content-Type"] = "application/json"
-        return await self._client.post(route.url, headers, body, route.timeout_s)
+        if route.headers:
+            headers = {**route.headers, **headers}  # none of theirs has a name of ours
+        outgoing = OutgoingMessage(message, claim.type, body, headers, claim.envelope_id)
+        return await self._sinks[route.sink].send(route, outgoing)
 
     def _complete(self, claim: Claim, answer: Answer, decision: Decision, started_at: datetime) -> Completion:
         succeeded = decision.verdict is Verdict.SUCCEEDED

@@ -6,20 +6,23 @@ leases and due times.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 import msgspec
 
 from config.database import Database
 from config.driver import DriverConnection
+from webhooks.outbound.breaker import Rules
 
 # Answers are kept whole when an attempt failed, and this much of them when it succeeded.
 SUCCESS_BODY_BYTES = 1024
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """One delivery that this process may send until its lease ends. `more`: its mailbox has further work."""
+    """One delivery that this process may send until its lease ends. `more`: its mailbox has further work.
+
+    `payload` is "full" or "thin". The ledger's three tell where the event stands in its chain.
+    """
 
     claim_id: UUID
     endpoint_id: UUID
@@ -35,13 +38,32 @@ class Claim(msgspec.Struct, frozen=True):
     envelope_id: UUID | None
     data: bytes
     more: bool
+    payload: str = "full"
+    chain_id: str | None = None
+    ledger_seq: int | None = None
+    ledger_hash: bytes | None = None
+
+
+_RETRY_IN = len(Claim.__struct_fields__) - 1  # the last column, behind those of a claim
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """`busy`: mailboxes that another deliverer was claiming from at that moment."""
+    """`busy`: mailboxes that another deliverer was claiming from at that moment. `blocked`: seconds until a
+    mailbox may be asked again whose breaker is open or whose rate is used up.
+    """
 
     claims: list[Claim]
     busy: list[UUID]
+    blocked: dict[UUID, float]
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """`lost`: deliveries whose lease had been lost; their attempts are logged all the same. `news`: endpoints
+    of which something is to be told.
+    """
+
+    lost: list[UUID]
+    news: list[UUID]
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -74,25 +96,35 @@ async def claim_deliveries(
         "SELECT * FROM claim_deliveries($1, $2, $3, $4, $5, $6)",
         wanted, shares, room, retry_room, lease, claim_id,
     )  # fmt: skip
-    claims = [Claim(claim_id, *row) for row in rows if row[3] is not None]
+    claims = [Claim(claim_id, *row[:_RETRY_IN]) for row in rows if row[3] is not None]
     claims.sort(key=_in_turn)
-    return Claimed(claims, [row[0] for row in rows if row[3] is None])
+    others = [(row[0], row[_RETRY_IN]) for row in rows if row[3] is None]
+    return Claimed(
+        claims,
+        busy=[mailbox for mailbox, retry_in_s in others if retry_in_s is None],
+        blocked={mailbox: retry_in_s for mailbox, retry_in_s in others if retry_in_s is not None},
+    )
 
 
 def _in_turn(claim: Claim) -> int:
     return claim.sequence
 
 
-_COMPLETE = "SELECT complete_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+_COMPLETE = (
+    "SELECT lost, news"
+    " FROM complete_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+)
 
 
 async def complete_deliveries(
-    target: Database | DriverConnection, completions: Sequence[Completion]
-) -> list[UUID]:
-    """The ids of deliveries whose lease had been lost; their attempts are logged all the same."""
+    target: Database | DriverConnection, completions: Sequence[Completion], rules: Rules
+) -> Completed:
+    """Moves what is still claimed, and counts how its endpoints fare."""
     columns = zip(*(_columns(completion) for completion in completions), strict=True)
-    lost = await target.fetchval(_COMPLETE, *(list(column) for column in columns))
-    return cast("list[UUID]", lost)
+    row = await target.fetchrow(_COMPLETE, *(list(column) for column in columns), rules)
+    if row is None:
+        raise AssertionError("the statement returns a row")
+    return Completed(row["lost"], row["news"])
 
 
 def _columns(done: Completion) -> tuple[object, ...]:

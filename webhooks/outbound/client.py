@@ -81,8 +81,17 @@ class WebhookClient:
             await self._session.close()
             self._session = None
 
-    async def post(self, url: URL, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
-        """Never raises for what a receiver or the network does."""
+    async def post(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> Answer:
+        """Never raises for what a receiver or the network does. `tls`: a context of the receiver's own, whose
+        connections are shared with nobody else's.
+        """
         session = self._session
         if session is None:
             raise RuntimeError("the client is not open")
@@ -90,11 +99,16 @@ class WebhookClient:
         started = time.perf_counter()
         try:
             async with session.post(
-                url, data=body, headers=headers, allow_redirects=False, timeout=self._timeout(timeout_s)
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout(timeout_s),
+                ssl=True if tls is None else tls,
             ) as response:
                 kept = await self._read_part(response)
                 return Answer(
-                    duration_ms=_milliseconds_since(started),
+                    duration_ms=milliseconds_since(started),
                     status=response.status,
                     error="" if response.status < 300 else f"answered {response.status}",
                     body=kept,
@@ -102,14 +116,14 @@ class WebhookClient:
                     instruction=response.headers.get("webhook-delivery", "").strip().lower(),
                 )
         except aiohttp.ConnectionTimeoutError:
-            return Answer(_milliseconds_since(started), error="no connection in time", slow=True)
+            return Answer(milliseconds_since(started), error="no connection in time", slow=True)
         except TimeoutError:
-            return Answer(_milliseconds_since(started), error=f"no answer within {timeout_s:g} s", slow=True)
+            return Answer(milliseconds_since(started), error=f"no answer within {timeout_s:g} s", slow=True)
         except aiohttp.ClientConnectorError as error:
-            return Answer(_milliseconds_since(started), error=_name_connect(error), slow=True)
+            return Answer(milliseconds_since(started), error=_name_connect(error), slow=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: aiohttp's parser and URL code raise it for some malformed answers.
-            return Answer(_milliseconds_since(started), error=_shorten(f"the exchange broke: {_name(error)}"))
+            return Answer(milliseconds_since(started), error=shorten(f"the exchange broke: {_name(error)}"))
 
     def _timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         """`total` covers the look-up, the connection, the request and the whole answer."""
@@ -136,19 +150,19 @@ class WebhookClient:
         return b"".join(parts)
 
 
-def _milliseconds_since(started: float) -> int:
+def milliseconds_since(started: float) -> int:
     return int((time.perf_counter() - started) * 1000)
 
 
 def _name_connect(error: aiohttp.ClientConnectorError) -> str:
     cause = error.os_error
     if isinstance(cause, AddressRefused):
-        return _shorten(str(cause))
+        return shorten(str(cause))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host name cannot be resolved"
     if isinstance(error, aiohttp.ClientSSLError):
-        return _shorten(f"TLS failed: {cause}")
-    return _shorten(f"no connection: {cause.strerror or cause}")
+        return shorten(f"TLS failed: {cause}")
+    return shorten(f"no connection: {cause.strerror or cause}")
 
 
 def _name(error: BaseException) -> str:
@@ -156,6 +170,6 @@ def _name(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean[:_LONGEST_ERROR]

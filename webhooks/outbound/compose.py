@@ -8,9 +8,31 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
 
+import msgspec
+
+from normalizer.catalogue.thin import thin_data
+from normalizer.catalogue.versions import API_VERSION
 from normalizer.ids import Kind, print_id
 
-API_VERSION = "2026-11-01"
+__all__ = ["API_VERSION", "FULL", "THIN", "LedgerReference", "compose_body", "message_id", "refer_to_ledger"]
+
+FULL = "full"
+THIN = "thin"
+
+
+class LedgerReference(msgspec.Struct, frozen=True):
+    """The ledger entry of the same fact: what the audit trail shows under this chain and number."""
+
+    chain: str
+    seq: int
+    hash: bytes
+
+
+def refer_to_ledger(chain: str | None, seq: int | None, digest: bytes | None) -> LedgerReference | None:
+    """From an outbox row's columns; None for a row that knows no entry."""
+    if chain is None or seq is None or digest is None:
+        return None
+    return LedgerReference(chain, seq, digest)
 
 
 @lru_cache(maxsize=4096)
@@ -24,13 +46,35 @@ def message_id(event_id: UUID) -> str:
 
 
 def compose_body(
-    *, message: str, type_: str, occurred_at: datetime, tenant_id: UUID, sequence: int, data: bytes
+    *,
+    message: str,
+    type_: str,
+    occurred_at: datetime,
+    tenant_id: UUID,
+    sequence: int,
+    data: bytes,
+    payload: str = FULL,
+    ledger: LedgerReference | None = None,
 ) -> bytes:
-    """`data` is the stored JSON object and goes in as it is. Types and ids need no escaping."""
+    """`data` is the stored JSON object: it goes in as it is, or what is thin of it. Types, ids and the names of
+    chains need no escaping. Raises ValueError for a payload of another name.
+    """
+    if payload == THIN:
+        data = thin_data(data)
+    elif payload != FULL:
+        raise ValueError(f"{payload!r} is no payload")
     moment = occurred_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6]
     head = (
         f'{{"id":"{message}","type":"{type_}","timestamp":"{moment}Z",'
         f'"tenant_id":"{_printed_tenant(tenant_id)}","sequence":{sequence},'
         f'"api_version":"{API_VERSION}","data":'
     )
-    return b"".join((head.encode(), data, b"}"))
+    return b"".join((head.encode(), data, _tail(ledger)))
+
+
+def _tail(ledger: LedgerReference | None) -> bytes:
+    if ledger is None:
+        return b"}"
+    return (
+        f',"ledger":{{"chain":"{ledger.chain}","seq":{ledger.seq},"hash":"{ledger.hash.hex()}"}}}}'.encode()
+    )

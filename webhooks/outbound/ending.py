@@ -9,7 +9,7 @@ logger = logging.getLogger("countersign.deliverer")
 _REPEAT_S = 0.5
 
 
-async def end_tasks(tasks: Iterable["asyncio.Task[None]"]) -> None:
+async def end_tasks(tasks: Iterable["asyncio.Task[object]"]) -> None:
     """Cancels until every task has ended; their failures are logged."""
     left = {task for task in tasks if not task.done()}
     while left:

@@ -2,17 +2,51 @@
 `ShownOnce`, the answer to making one.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from config.secret import Secret
 from webhooks.outbound.schedule import RetryProfile
 from webhooks.outbound.sign import SignatureProfile
+from webhooks.outbound.sinks.target import SinkKind
+
+
+class Payload(StrEnum):
+    """What the body's `data` holds: everything, or ids and where to read."""
+
+    FULL = "full"
+    THIN = "thin"
+
+
+class Ordering(StrEnum):
+    """What an exhausted delivery means for the later ones of its envelope: they go on, they wait, or there was
+    no order to begin with.
+    """
+
+    SKIP = "skip"
+    HOLD = "hold"
+    NONE = "none"
+
+
+class OAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Client credentials of OAuth 2.0, without their secret."""
+
+    token_url: str
+    client_id: str
+    scope: str = ""
+    audience: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """`filter` None: every event of its types. `verify_key`: the Ed25519 public key that v1a is verified with,
+    None until the next rotation of an endpoint that is older than v1a.
+    """
+
     tenant_id: UUID
     id: UUID
     url: str
@@ -25,6 +59,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: int
     signature_profile: SignatureProfile
     max_in_flight: int
+    filter: Mapping[str, object] | None
+    payload: Payload
+    headers: Mapping[str, str]
+    sensitive_header_names: tuple[str, ...]
+    rate_per_second: float | None
+    ordering: Ordering
+    alert_email: str
+    client_certificate: str
+    server_ca: str
+    oauth: OAuth | None
+    sink: SinkKind
+    sink_target: str
+    verify_key: bytes | None
+    previous_verify_key: bytes | None
     next_sequence: int
     revision: int
     previous_until: datetime | None
@@ -34,7 +82,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """`events` empty: all types. `secret`: the tenant's own, 24 bytes or more; None makes one."""
+    """`events` empty: all types. `secret`: the tenant's own, 24 bytes or more; None makes one.
+
+    `client_key` belongs to `client_certificate`, `oauth_secret` to `oauth`, `sink_target` and `sink_secret`
+    ("user:password") to a sink that is not HTTP.
+    """
 
     url: str
     description: str = ""
@@ -46,10 +98,29 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: int = 30
     signature_profile: SignatureProfile = SignatureProfile.BOTH
     max_in_flight: int = 8
+    filter: Mapping[str, object] | None = None
+    payload: Payload = Payload.FULL
+    headers: Mapping[str, str] = {}
+    sensitive_headers: Mapping[str, Secret] = {}
+    rate_per_second: float | None = None
+    ordering: Ordering = Ordering.SKIP
+    alert_email: str = ""
+    client_certificate: str = ""
+    client_key: Secret | None = None
+    server_ca: str = ""
+    oauth: OAuth | None = None
+    oauth_secret: Secret | None = None
+    sink: SinkKind = SinkKind.HTTP
+    sink_target: str = ""
+    sink_secret: Secret | None = None
 
 
 class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
-    """None leaves as it is."""
+    """UNSET leaves as it is and None clears; where there is nothing to clear, None leaves, too.
+
+    `headers` and `sensitive_headers` change the headers that they name, None removes one (RFC 7396): a
+    sensitive value cannot be read, so nobody should have to give the others again.
+    """
 
     url: str | None = None
     description: str | None = None
@@ -60,6 +131,46 @@ class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: int | None = None
     signature_profile: SignatureProfile | None = None
     max_in_flight: int | None = None
+    payload: Payload | None = None
+    ordering: Ordering | None = None
+    filter: Mapping[str, object] | UnsetType | None = UNSET
+    headers: Mapping[str, str | None] | UnsetType | None = UNSET
+    sensitive_headers: Mapping[str, Secret | None] | UnsetType | None = UNSET
+    rate_per_second: float | UnsetType | None = UNSET
+    alert_email: str | UnsetType | None = UNSET
+    client_certificate: str | UnsetType | None = UNSET
+    client_key: Secret | UnsetType | None = UNSET
+    server_ca: str | UnsetType | None = UNSET
+    oauth: OAuth | UnsetType | None = UNSET
+    oauth_secret: Secret | UnsetType | None = UNSET
+    sink: SinkKind | None = None
+    sink_target: str | UnsetType | None = UNSET
+    sink_secret: Secret | UnsetType | None = UNSET
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant decides about an endpoint and may read again; its names are columns."""
+
+    url: str
+    description: str
+    events: tuple[str, ...]
+    active: bool
+    retry_profile: RetryProfile
+    retry_schedule: tuple[int, ...]
+    timeout_seconds: int
+    signature_profile: SignatureProfile
+    max_in_flight: int
+    filter: Mapping[str, object] | None
+    payload: Payload
+    headers: Mapping[str, str]
+    rate_per_second: float | None
+    ordering: Ordering
+    alert_email: str
+    client_certificate: str
+    server_ca: str
+    oauth: OAuth | None
+    sink: SinkKind
+    sink_target: str
 
 
 class ShownOnce(msgspec.Struct, frozen=True):

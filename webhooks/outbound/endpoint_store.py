@@ -4,39 +4,38 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from config.database import Transaction
 from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
-from webhooks.outbound.endpoint import Endpoint, NewEndpoint
+from webhooks.outbound.endpoint import Endpoint, OAuth, Ordering, Payload
 from webhooks.outbound.schedule import RetryProfile
 from webhooks.outbound.sign import SignatureProfile
+from webhooks.outbound.sinks.target import SinkKind
 
-_COLUMNS = (
-    "tenant_id, id, url, description, events, active, disabled_reason, retry_profile, retry_schedule,"
-    " timeout_seconds, signature_profile, max_in_flight, next_sequence, revision, previous_until, cutover_at,"
-    " created_at, updated_at"
-)
-_CHANGEABLE = frozenset(
+_COLUMNS = ", ".join(Endpoint.__struct_fields__)
+_SEALED = frozenset(
     {
-        "url", "description", "events", "active", "disabled_reason", "retry_profile", "retry_schedule",
-        "timeout_seconds", "signature_profile", "max_in_flight", "secret", "previous_secret",
-        "previous_until", "cutover_at",
+        "secret", "previous_secret", "signing_key", "previous_signing_key", "sensitive_headers", "client_key",
+        "oauth_secret", "sink_secret",
     }
 )  # fmt: skip
+_WRITABLE = frozenset(Endpoint.__struct_fields__) | _SEALED
+_FIXED = frozenset({"tenant_id", "id", "next_sequence", "revision", "created_at", "updated_at"})
+_JSON = frozenset({"filter", "headers", "oauth"})
 
 
 async def insert_endpoint(
-    tx: Transaction, tenant_id: UUID, endpoint_id: UUID, new: NewEndpoint, secret: bytes
+    tx: Transaction, tenant_id: UUID, endpoint_id: UUID, columns: Mapping[str, object]
 ) -> Endpoint:
+    """`columns`: by name, sealed secrets among them; what is left out has the table's default."""
+    given = {"tenant_id": tenant_id, "id": endpoint_id} | _prepare(columns)
+    places = ", ".join(f"${place}" for place in range(1, len(given) + 1))
     row = await tx.driver.fetchrow(
-        "INSERT INTO webhook_endpoints (tenant_id, id, url, description, events, active, secret,"
-        " retry_profile, retry_schedule, timeout_seconds, signature_profile, max_in_flight)"
-        f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING {_COLUMNS}",
-        tenant_id, endpoint_id, new.url, new.description, list(new.events), new.active, secret,
-        new.retry_profile.value, list(new.retry_schedule), new.timeout_seconds, new.signature_profile.value,
-        new.max_in_flight,
-    )  # fmt: skip
+        f"INSERT INTO webhook_endpoints ({', '.join(given)}) VALUES ({places}) RETURNING {_COLUMNS}",
+        *given.values(),
+    )
     return _endpoint(row)
 
 
@@ -79,16 +78,14 @@ async def update_endpoint(
     tx: Transaction, tenant_id: UUID, endpoint_id: UUID, changes: Mapping[str, object]
 ) -> Endpoint:
     """Sets the named columns and moves the revision, so that every deliverer reads the row anew."""
-    unknown = set(changes) - _CHANGEABLE
-    if unknown:
-        raise ValueError(f"no such columns: {sorted(unknown)}")
-    sets = ", ".join(f"{column} = ${place}" for place, column in enumerate(changes, 3))
+    given = _prepare(changes)
+    sets = ", ".join(f"{column} = ${place}" for place, column in enumerate(given, 3))
     row = await tx.driver.fetchrow(
         f"UPDATE webhook_endpoints SET {sets}, revision = revision + 1, updated_at = clock_timestamp()"
         f" WHERE tenant_id = $1 AND id = $2 RETURNING {_COLUMNS}",
         tenant_id,
         endpoint_id,
-        *changes.values(),
+        *given.values(),
     )
     if row is None:
         raise NotFound("endpoint", print_id(Kind.ENDPOINT, endpoint_id))
@@ -102,13 +99,16 @@ async def delete_endpoint(tx: Transaction, tenant_id: UUID, endpoint_id: UUID) -
     )
 
 
-async def read_sealed_secret(tx: Transaction, tenant_id: UUID, endpoint_id: UUID) -> bytes:
-    sealed = await tx.driver.fetchval(
-        "SELECT secret FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2", tenant_id, endpoint_id
+async def read_sealed(tx: Transaction, tenant_id: UUID, endpoint_id: UUID) -> Mapping[str, bytes | None]:
+    """Every sealed column as it is stored. Raises NotFound."""
+    row = await tx.driver.fetchrow(
+        f"SELECT {', '.join(sorted(_SEALED))} FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
+        tenant_id,
+        endpoint_id,
     )
-    if not isinstance(sealed, bytes):
+    if row is None:
         raise NotFound("endpoint", print_id(Kind.ENDPOINT, endpoint_id))
-    return sealed
+    return dict(row)
 
 
 async def change_mailbox(tx: Transaction, tenant_id: UUID, endpoint_id: UUID, verb: str) -> int:
@@ -117,26 +117,40 @@ async def change_mailbox(tx: Transaction, tenant_id: UUID, endpoint_id: UUID, ve
     return int(changed)
 
 
+def _prepare(columns: Mapping[str, object]) -> dict[str, object]:
+    """As the driver takes them: lists for arrays, text for JSON."""
+    unknown = set(columns) - (_WRITABLE - _FIXED)
+    if unknown:
+        raise ValueError(f"no such columns: {sorted(unknown)}")
+    prepared: dict[str, object] = {}
+    for name, value in columns.items():
+        if value is not None and name in _JSON:
+            prepared[name] = msgspec.json.encode(value).decode()
+        else:
+            prepared[name] = list(value) if isinstance(value, tuple) else value
+    return prepared
+
+
 def _endpoint(row: asyncpg.Record | None) -> Endpoint:
     if row is None:
         raise AssertionError("the statement returns a row")
-    return Endpoint(
-        tenant_id=row["tenant_id"],
-        id=row["id"],
-        url=row["url"],
-        description=row["description"],
-        events=tuple(row["events"]),
-        active=row["active"],
-        disabled_reason=row["disabled_reason"],
-        retry_profile=RetryProfile(row["retry_profile"]),
-        retry_schedule=tuple(row["retry_schedule"]),
-        timeout_seconds=row["timeout_seconds"],
-        signature_profile=SignatureProfile(row["signature_profile"]),
-        max_in_flight=row["max_in_flight"],
-        next_sequence=row["next_sequence"],
-        revision=row["revision"],
-        previous_until=row["previous_until"],
-        cutover_at=row["cutover_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
+    columns = dict(row)
+    rate = columns["rate_per_second"]
+    columns |= {
+        "events": tuple(row["events"]),
+        "retry_profile": RetryProfile(row["retry_profile"]),
+        "retry_schedule": tuple(row["retry_schedule"]),
+        "signature_profile": SignatureProfile(row["signature_profile"]),
+        "filter": None
+        if row["filter"] is None
+        else msgspec.json.decode(row["filter"], type=dict[str, object]),
+        "payload": Payload(row["payload"]),
+        "headers": msgspec.json.decode(row["headers"], type=dict[str, str]),
+        "sensitive_header_names": tuple(row["sensitive_header_names"]),
+        # The column has six digits; the vetted value has at most three after the point.
+        "rate_per_second": None if rate is None else round(rate, 3),
+        "ordering": Ordering(row["ordering"]),
+        "oauth": None if row["oauth"] is None else msgspec.json.decode(row["oauth"], type=OAuth),
+        "sink": SinkKind(row["sink"]),
+    }
+    return Endpoint(**columns)

@@ -52,6 +52,7 @@ def delivery_event(
     actor: Actor = SYSTEM,
     source: Source = BY_DELIVERER,
     facts: Mapping[str, Json] = {},
+    announcement: Mapping[str, Json] | None = None,
 ) -> Event:
     """An entry in the tenant's chain about one delivery: a finished envelope's chain is not touched by it."""
     return Event(
@@ -69,4 +70,5 @@ def delivery_event(
             "event_id": print_id(Kind.EVENT, event_id),
             **facts,
         },
+        announcement=announcement,
     )

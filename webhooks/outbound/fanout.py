@@ -6,16 +6,19 @@ are told to come back. Must never run inside a business transaction: those never
 counter.
 """
 
+import asyncio
 from uuid import UUID
 
 import msgspec
 
 from config.database import Database
+from config.errors import StoreUnavailable
 from webhooks.outbound.outbox import Waiting, count_waiting
 
 BATCH_EVENTS = 500
+_LONG_BATCH_S = 0.5
 
-__all__ = ["BATCH_EVENTS", "FannedOut", "Waiting", "count_waiting", "fan_out"]
+__all__ = ["BATCH_EVENTS", "FanOuts", "FannedOut", "Waiting", "count_waiting", "fan_out"]
 
 
 class FannedOut(msgspec.Struct, frozen=True):
@@ -39,3 +42,28 @@ async def fan_out(hub: Database, max_events: int = BATCH_EVENTS) -> FannedOut:
         busy=False,
         is_last=row["events"] < max_events,
     )
+
+
+class FanOuts:
+    """One after the other, in batches whose size follows what they take: filters may make events costly, and a
+    batch that the store never lets end would stop everybody's.
+    """
+
+    def __init__(self, hub: Database) -> None:
+        self._hub = hub
+        self.batch_events = BATCH_EVENTS
+
+    async def next(self) -> FannedOut:
+        """Raises StoreUnavailable, also when the batch took too long; the next one is smaller then."""
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        try:
+            fanned = await fan_out(self._hub, self.batch_events)
+        except StoreUnavailable:
+            self.batch_events = max(1, self.batch_events // 4)
+            raise
+        if loop.time() - started_at > _LONG_BATCH_S:
+            self.batch_events = max(1, self.batch_events // 2)
+        elif not fanned.busy:
+            self.batch_events = min(BATCH_EVENTS, self.batch_events * 2)
+        return fanned

@@ -11,17 +11,17 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
-from typing import TypeVar
 from uuid import UUID
 
-from config.clock import Clock
 from config.database import Database
 from config.errors import StoreUnavailable
 from config.settings import DeliverySettings
 from normalizer.ids import Ids
 from webhooks.outbound.attempt import Attempter
+from webhooks.outbound.breaker import rules_of
 from webhooks.outbound.claims import (
     Claim,
+    Completed,
     Completion,
     claim_deliveries,
     complete_deliveries,
@@ -29,22 +29,21 @@ from webhooks.outbound.claims import (
     renew_leases,
 )
 from webhooks.outbound.ending import end_tasks
-from webhooks.outbound.fanout import fan_out
+from webhooks.outbound.fanout import FanOuts
+from webhooks.outbound.health_news import tell_news
+from webhooks.outbound.health_report import Reporter
 from webhooks.outbound.mailbox import Mailbox, Route
-from webhooks.outbound.ports import RecordEvents
+from webhooks.outbound.pump_store import STORE_PAUSE_S, with_store
 from webhooks.outbound.settle import needs_ledger, settle
+from webhooks.outbound.turns import Turns
 
 logger = logging.getLogger("countersign.deliverer")
 
-_T = TypeVar("_T")
 ReadRoutes = Callable[[list[UUID]], Awaitable[dict[UUID, Route]]]
 
-_MAILBOXES_PER_CLAIM = 128
 _MAILBOXES_KEPT = 20_000
-_STORE_PAUSE_S = 0.5
 _BUSY_PAUSE_S = 0.01
 _COALESCE_S = 0.002
-_LOCAL_TIMER_S = 60.0  # later retries are the sweep's
 
 
 class Pump:
@@ -53,34 +52,35 @@ class Pump:
         hub: Database,
         attempter: Attempter,
         read_routes: ReadRoutes,
-        recorder: RecordEvents,
+        reporter: Reporter,
         settings: DeliverySettings,
-        clock: Clock,
         ids: Ids,
     ) -> None:
         self._hub = hub
         self._attempter = attempter
         self._read_routes = read_routes
-        self._recorder = recorder
+        self._reporter = reporter
+        self._rules = rules_of(reporter.settings)
         self._settings = settings
-        self._clock = clock
         self._ids = ids
         self._lease = timedelta(seconds=settings.lease_s)
         self._mailboxes: dict[UUID, Mailbox] = {}
-        self._ready: dict[UUID, None] = {}  # in turn
+        self._turns = Turns(settings, self._ring)
+        self._fan_outs = FanOuts(hub)
         self._queue: deque[Claim] = deque()
         self._done: list[Completion] = []
         self._claims: Counter[UUID] = Counter()
         self._tenants: Counter[UUID] = Counter()
         self._held = 0
         self._retries = 0
-        self._blocked: dict[UUID, set[UUID]] = {}  # by tenant: mailboxes that wait for the tenant's share
+        self._news: dict[UUID, UUID] = {}  # endpoints with their tenant
         self._runners: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[Claim]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._to_fan_out = asyncio.Event()
         self._to_claim = asyncio.Event()
         self._to_write = asyncio.Event()
+        self._to_tell = asyncio.Event()
         self._finished = asyncio.Event()
         self._stopping = False
         self.delivered = 0
@@ -88,23 +88,20 @@ class Pump:
     # What the process around it tells and asks.
 
     def start(self) -> None:
-        loops = (self._fan_out, self._claim, self._write, self._renew)
+        loops = (self._fan_out, self._claim, self._write, self._renew, self._tell)
         self._tasks = [asyncio.create_task(self._repeat(loop), name=loop.__name__) for loop in loops]
 
     def wake(self, mailboxes: Iterable[UUID] = ()) -> None:
-        """There may be events to fan out, and these mailboxes may have work."""
+        """There may be events to fan out, and these mailboxes may have work, whatever they waited for."""
         self._to_fan_out.set()
-        self.add_ready(mailboxes)
+        self._turns.add_whatever_they_waited_for(mailboxes)
 
-    def add_ready(self, mailboxes: Iterable[UUID]) -> None:
-        for mailbox in mailboxes:
-            self._ready[mailbox] = None
-        if self._ready:
-            self._to_claim.set()
+    def _ring(self) -> None:
+        self._to_claim.set()
 
     @property
     def is_idle(self) -> bool:
-        return not (self._held or self._ready or self._to_fan_out.is_set())
+        return not (self._held or self._turns or self._to_fan_out.is_set())
 
     @property
     def in_flight(self) -> int:
@@ -140,7 +137,7 @@ class Pump:
                 await step()
             except Exception:  # one broken step must not end the process's only delivery loop
                 logger.exception("a step of the pump failed")
-                await asyncio.sleep(_STORE_PAUSE_S)
+                await asyncio.sleep(STORE_PAUSE_S)
 
     # From events to deliveries.
 
@@ -149,12 +146,12 @@ class Pump:
         if self._stopping:
             return
         self._to_fan_out.clear()
-        fanned = await _with_store(lambda: fan_out(self._hub))
+        fanned = await with_store(self._fan_outs.next)
         if fanned.busy:
             await asyncio.sleep(_BUSY_PAUSE_S)
         if not fanned.is_last:
             self._to_fan_out.set()
-        self.add_ready(fanned.mailboxes)
+        self._turns.add(fanned.mailboxes)
 
     # From deliveries to claims.
 
@@ -166,62 +163,37 @@ class Pump:
         if self._queue and room < self._settings.batch_size // 2:
             self._to_claim.clear()  # a runner or a completion sets it again
             return
-        wanted, shares = self._choose(room)
+        wanted, shares = self._turns.choose(room, self._mailboxes, self._tenants)
         if not wanted:
             self._to_claim.clear()
             return
-        claimed = await _with_store(
+        held = {one: box.held for one in wanted if (box := self._mailboxes.get(one)) is not None}
+        # One at least, or a small deliverer would never try anything again.
+        retry_room = max(0, max(1, self._settings.in_flight // 2) - self._retries)
+        claimed = await with_store(
             lambda: claim_deliveries(
                 self._hub,
                 wanted,
                 shares,
                 room=room,
-                retry_room=max(0, self._settings.in_flight // 2 - self._retries),
+                retry_room=retry_room,
                 lease=self._lease,
                 claim_id=self._ids.new(),
             )
         )
         self._take(claimed.claims)
         if len(claimed.claims) >= room:
-            self.add_ready(wanted)  # there may be more; behind those whose turn has not come
+            self._turns.add(wanted)  # there may be more; behind those whose turn has not come
         if claimed.busy:
-            asyncio.get_running_loop().call_later(_BUSY_PAUSE_S, self.add_ready, claimed.busy)
+            asyncio.get_running_loop().call_later(_BUSY_PAUSE_S, self._turns.add, claimed.busy)
+        self._turns.note(
+            wanted, claimed, held, retry_room=retry_room, mailboxes=self._mailboxes, under_way=self._tenants
+        )
         await self._dispatch(claimed.claims)
 
     @property
     def _capacity(self) -> int:
         return self._settings.in_flight + self._settings.batch_size
-
-    def _choose(self, room: int) -> tuple[list[UUID], list[int]]:
-        """Takes the next mailboxes in turn, with what each may add; full ones wait for a completion.
-
-        They are taken before the claim, so that a wake during the claim puts them back.
-        """
-        wanted: list[UUID] = []
-        shares: list[int] = []
-        tenants: Counter[UUID] = Counter()
-        if room <= 0:
-            return wanted, shares
-        for endpoint_id in list(self._ready):
-            mailbox = self._mailboxes.get(endpoint_id)
-            share = 1  # of a mailbox that is not known yet, nor is its tenant's share
-            if mailbox is not None:
-                tenant = mailbox.tenant_id
-                tenant_room = self._settings.in_flight_per_tenant - self._tenants[tenant] - tenants[tenant]
-                share = min(mailbox.share(room), tenant_room)
-                if share <= 0:
-                    mailbox.has_more = True
-                    if tenant_room <= 0:
-                        self._blocked.setdefault(tenant, set()).add(endpoint_id)
-                    del self._ready[endpoint_id]
-                    continue
-                tenants[tenant] += share
-            del self._ready[endpoint_id]
-            wanted.append(endpoint_id)
-            shares.append(share)
-            if len(wanted) == _MAILBOXES_PER_CLAIM:
-                break
-        return wanted, shares
 
     def _take(self, claims: list[Claim]) -> None:
         if len(self._mailboxes) > _MAILBOXES_KEPT:
@@ -231,7 +203,7 @@ class Pump:
             if mailbox is None:
                 mailbox = self._mailboxes[claim.endpoint_id] = Mailbox(claim.endpoint_id, claim.tenant_id)
                 if claim.more:
-                    self.add_ready((mailbox.id,))
+                    self._turns.add((mailbox.id,))
             mailbox.held += 1
             mailbox.has_more = claim.more
             self._held += 1
@@ -247,7 +219,7 @@ class Pump:
         }
         if stale:
             try:
-                routes = await _with_store(lambda: self._read_routes(list(stale)))
+                routes = await with_store(lambda: self._read_routes(list(stale)))
             except Exception:
                 for claim in claims:
                     self._let_go(claim)
@@ -255,9 +227,10 @@ class Pump:
                 raise
             for endpoint_id, route in routes.items():
                 self._mailboxes[endpoint_id].route = route
+            stale -= routes.keys()
         for claim in claims:
-            if self._stopping or self._mailboxes[claim.endpoint_id].route is None:
-                # Deleted between claim and read, or we are leaving: the lease's end or the sweep settles it.
+            if self._stopping or claim.endpoint_id in stale:
+                # Deleted between claim and read, or unreadable now, or we are leaving: the sweep settles it.
                 await release_claims(self._hub, [claim])
                 self._let_go(claim)
                 continue
@@ -270,7 +243,8 @@ class Pump:
 
     def _has_route(self, endpoint_id: UUID, revision: int) -> bool:
         route = self._mailboxes[endpoint_id].route
-        return route is not None and route.revision >= revision
+        # One with trouble is read again: the trouble may have been ours, and be over.
+        return route is not None and not route.trouble and route.revision >= revision
 
     async def _run(self) -> None:
         """One slot: sends what is queued, one after the other, and waits when nothing is."""
@@ -281,13 +255,19 @@ class Pump:
                 waiting: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
                 self._idle.append(waiting)
                 claim = await waiting
-            if len(self._queue) <= self._settings.batch_size // 2 and self._ready:
+            if len(self._queue) <= self._settings.batch_size // 2 and self._turns:
                 self._to_claim.set()
             mailbox = self._mailboxes[claim.endpoint_id]
             route = mailbox.route
             if route is None:
                 raise AssertionError("a claim was queued without its route")
-            completion, answer = await self._attempter.attempt(claim, route)
+            try:
+                completion, answer = await self._attempter.attempt(claim, route)
+            except Exception:  # a slot must not end with one delivery, whose lease runs out
+                logger.exception("an attempt at delivery %s failed", claim.id)
+                self._let_go(claim)
+                self._finished.set()
+                continue
             mailbox.slow = answer.slow
             self._done.append(completion)
             self._to_write.set()
@@ -303,29 +283,48 @@ class Pump:
 
     async def _write_batch(self) -> None:
         batch, self._done = self._done, []
-        common = [completion for completion in batch if not needs_ledger(completion)]
-        rare = [completion for completion in batch if needs_ledger(completion)]
-        lost: list[UUID] = []
-        if common:
-            lost += await _with_store(lambda: complete_deliveries(self._hub, common))
-        if rare:
-            lost += await _with_store(lambda: settle(self._hub, self._recorder, rare, self._ids, self._clock))
-        if lost:
-            logger.warning("deliveries.lease_lost", extra={"deliveries": len(lost)})
+        try:
+            done = await self._complete(batch)
+        except Exception:  # not the store's absence, but a batch that cannot be written: its leases run out
+            for completion in batch:
+                self._let_go(completion.claim)
+            self._finished.set()
+            raise
+        if done.lost:
+            logger.warning("deliveries.lease_lost", extra={"deliveries": len(done.lost)})
+        if done.news:
+            told = frozenset(done.news)
+            self._news |= {
+                c.claim.endpoint_id: c.claim.tenant_id for c in batch if c.claim.endpoint_id in told
+            }
+            self._to_tell.set()
         for completion in batch:
             self._finish(completion)
+        if self._retries < self._settings.in_flight // 2 or not self._retries:
+            self._turns.make_retry_room()
         self._finished.set()
+
+    async def _complete(self, batch: list[Completion]) -> Completed:
+        common = [completion for completion in batch if not needs_ledger(completion)]
+        rare = [completion for completion in batch if needs_ledger(completion)]
+        parts: list[Completed] = []
+        if common:
+            parts.append(await with_store(lambda: complete_deliveries(self._hub, common, self._rules)))
+        if rare:
+            parts.append(await with_store(lambda: settle(self._hub, self._reporter, rare)))
+        return Completed(
+            [one for part in parts for one in part.lost], [one for part in parts for one in part.news]
+        )
 
     def _finish(self, completion: Completion) -> None:
         claim = completion.claim
         mailbox = self._let_go(claim)
         self.delivered += completion.state == "succeeded"
         if mailbox.has_more:
-            self.add_ready((mailbox.id,))
-        self.add_ready(self._blocked.pop(claim.tenant_id, ()))
-        if completion.state == "pending" and completion.delay_s <= _LOCAL_TIMER_S:
-            asyncio.get_running_loop().call_later(completion.delay_s + 0.01, self.add_ready, (mailbox.id,))
-        if self._ready:
+            self._turns.add((mailbox.id,))
+        if completion.state == "pending":
+            self._turns.add_later(mailbox.id, completion.delay_s)
+        if self._turns:
             self._to_claim.set()
 
     def _let_go(self, claim: Claim) -> Mailbox:
@@ -337,23 +336,18 @@ class Pump:
             counter[key] -= 1
             if counter[key] <= 0:
                 del counter[key]
+        self._turns.end_one(claim.tenant_id)
         return mailbox
+
+    async def _tell(self) -> None:
+        """Beside the deliveries, as nothing waits for it; what is left untold is found by a sweep."""
+        await self._to_tell.wait()
+        self._to_tell.clear()
+        news, self._news = self._news, {}
+        await with_store(lambda: tell_news(self._hub, self._reporter, [(t, e) for e, t in news.items()]))
 
     async def _renew(self) -> None:
         """Long requests keep their lease: renewed well before it ends, as long as this process lives."""
         await asyncio.sleep(self._settings.lease_s / 6)
         held = list(self._claims)
-        await _with_store(lambda: renew_leases(self._hub, held, self._lease))
-
-
-async def _with_store(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Repeats until the store answers. Safe for all of ours: a claim, completion or fan-out whose answer was
-        lost is fenced by its claim id, and its leases run
-    out.
-    """
-    while True:
-        try:
-            return await call()
-        except StoreUnavailable:
-            logger.warning("the store is away; trying again", exc_info=True)
-            await asyncio.sleep(_STORE_PAUSE_S)
+        await with_store(lambda: renew_leases(self._hub, held, self._lease))

@@ -1,11 +1,10 @@
-"""What a tenant may see of its deliveries: lists, attempts, and in words why something has not arrived.
+"""What a tenant may see of its deliveries: lists, counts, attempts, and in words why something has not arrived.
 
 Reads only. Must never show a secret or another tenant's row; every statement names the tenant, and row-level
 security stands behind it.
 """
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
@@ -14,18 +13,21 @@ import msgspec
 from config.database import Database
 from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
+from webhooks.outbound.delivery_state import UNDELIVERED, DeliveryState
+from webhooks.outbound.explanations import CIRCUMSTANCES, JOINS, explain
 
-
-class DeliveryState(StrEnum):
-    PENDING = "pending"
-    LEASED = "leased"
-    SUCCEEDED = "succeeded"
-    EXHAUSTED = "exhausted"
-    HELD = "held"
-    CANCELLED = "cancelled"
-
-
-UNDELIVERED = (DeliveryState.PENDING, DeliveryState.LEASED, DeliveryState.EXHAUSTED, DeliveryState.HELD)
+__all__ = [
+    "UNDELIVERED",
+    "Attempt",
+    "Delivery",
+    "DeliveryFilter",
+    "DeliveryState",
+    "Undelivered",
+    "list_attempts",
+    "list_deliveries",
+    "read_delivery",
+    "summarize_undelivered",
+]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,40 +60,74 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`states` empty: any. `before`: the id of the last one seen, as the newest come first."""
+    """`states` empty: any. `before`: the id of the last one seen, as the newest come first: what is delivered
+    or made between two pages moves nothing. `created_from` included, `created_before` not. `status`: of the
+    last attempt; `error`: a part of what went wrong in it, in any case.
+    """
 
     states: tuple[DeliveryState, ...] = ()
     endpoint_id: UUID | None = None
     event_id: UUID | None = None
     envelope_id: UUID | None = None
     event_type: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    status: int | None = None
+    error: str | None = None
     before: UUID | None = None
     limit: int = 100
+
+
+class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
+    """What has not arrived at one endpoint. `active` None: it was deleted."""
+
+    endpoint_id: UUID
+    active: bool | None
+    pending: int
+    leased: int
+    exhausted: int
+    held: int
+    oldest_at: datetime
 
 
 _SELECT = (
     "SELECT d.id, d.event_id, o.type AS event_type, o.envelope_id, d.endpoint_id, d.sequence, d.state,"
     " d.attempt AS attempts, d.tries, d.replays, d.possibly_delivered, d.due_at, d.last_status, d.last_error,"
-    " d.created_at, d.finished_at, e.active, e.disabled_reason,"
-    " (d.state = 'pending' AND d.order_key IS NOT NULL AND EXISTS (SELECT FROM deliveries b"
-    "  WHERE b.endpoint_id = d.endpoint_id AND b.order_key = d.order_key AND b.sequence < d.sequence"
-    "  AND b.state IN ('pending', 'leased', 'held'))) AS is_behind"
+    f" d.created_at, d.finished_at, {CIRCUMSTANCES}"
     " FROM deliveries d JOIN outbox_events o ON o.tenant_id = d.tenant_id AND o.id = d.event_id"
-    " LEFT JOIN webhook_endpoints e ON e.tenant_id = d.tenant_id AND e.id = d.endpoint_id"
+    f"{JOINS}"
     " WHERE d.tenant_id = $1"
+)
+_SUMMARY = (
+    "SELECT d.endpoint_id, e.active, count(*) FILTER (WHERE d.state = 'pending') AS pending,"
+    " count(*) FILTER (WHERE d.state = 'leased') AS leased,"
+    " count(*) FILTER (WHERE d.state = 'exhausted') AS exhausted,"
+    " count(*) FILTER (WHERE d.state = 'held') AS held, min(d.created_at) AS oldest_at"
+    " FROM deliveries d LEFT JOIN webhook_endpoints e ON e.tenant_id = d.tenant_id AND e.id = d.endpoint_id"
+    " WHERE d.tenant_id = $1 AND d.state IN ('pending', 'leased', 'exhausted', 'held')"
+    " GROUP BY d.endpoint_id, e.active ORDER BY d.endpoint_id"
 )
 
 
-async def list_deliveries(database: Database, tenant_id: UUID, wanted: DeliveryFilter) -> list[Delivery]:
-    """The newest first, at most `wanted.limit`."""
+async def list_deliveries(
+    database: Database, tenant_id: UUID, wanted: DeliveryFilter, *, tenant_share: int | None = None
+) -> list[Delivery]:
+    """The newest first, at most `wanted.limit`. `tenant_share`: how many a deliverer sends at once of a tenant's."""
     arguments: list[object] = [tenant_id]
     conditions = []
+    if wanted.states:
+        # Words and not arguments: only so the partial indexes are of use.
+        words = ", ".join(f"'{DeliveryState(state).value}'" for state in wanted.states)
+        conditions.append(f" AND d.state IN ({words})")
     for condition, value in (
-        ("d.state = ANY(${})", [state.value for state in wanted.states] or None),
         ("d.endpoint_id = ${}", wanted.endpoint_id),
         ("d.event_id = ${}", wanted.event_id),
         ("o.envelope_id = ${}", wanted.envelope_id),
         ("o.type = ${}", wanted.event_type),
+        ("d.created_at >= ${}", wanted.created_from),
+        ("d.created_at < ${}", wanted.created_before),
+        ("d.last_status = ${}", wanted.status),
+        ("strpos(lower(d.last_error), lower(${}::text)) > 0", wanted.error),
         ("d.id < ${}", wanted.before),
     ):
         if value is not None:
@@ -101,16 +137,25 @@ async def list_deliveries(database: Database, tenant_id: UUID, wanted: DeliveryF
     sql = f"{_SELECT}{''.join(conditions)} ORDER BY d.id DESC LIMIT ${len(arguments)}"
     async with database.transaction(tenant_id) as tx:
         rows = await tx.driver.fetch(sql, *arguments)
-    return [_delivery(row) for row in rows]
+    return [_delivery(row, tenant_share) for row in rows]
 
 
-async def read_delivery(database: Database, tenant_id: UUID, delivery_id: UUID) -> Delivery:
+async def read_delivery(
+    database: Database, tenant_id: UUID, delivery_id: UUID, *, tenant_share: int | None = None
+) -> Delivery:
     """Raises NotFound."""
     async with database.transaction(tenant_id) as tx:
         row = await tx.driver.fetchrow(f"{_SELECT} AND d.id = $2", tenant_id, delivery_id)
     if row is None:
         raise NotFound("delivery", print_id(Kind.DELIVERY, delivery_id))
-    return _delivery(row)
+    return _delivery(row, tenant_share)
+
+
+async def summarize_undelivered(database: Database, tenant_id: UUID) -> list[Undelivered]:
+    """Every endpoint for which something has not arrived, with how much and since when."""
+    async with database.transaction(tenant_id) as tx:
+        rows = await tx.driver.fetch(_SUMMARY, tenant_id)
+    return [Undelivered(**dict(row)) for row in rows]
 
 
 async def list_attempts(database: Database, tenant_id: UUID, delivery_id: UUID) -> list[Attempt]:
@@ -126,7 +171,7 @@ async def list_attempts(database: Database, tenant_id: UUID, delivery_id: UUID) 
     return [Attempt(**dict(row)) for row in rows]
 
 
-def _delivery(row: asyncpg.Record) -> Delivery:
+def _delivery(row: asyncpg.Record, tenant_share: int | None) -> Delivery:
     return Delivery(
         id=row["id"],
         event_id=row["event_id"],
@@ -144,28 +189,5 @@ def _delivery(row: asyncpg.Record) -> Delivery:
         last_error=row["last_error"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
-        explanation=_explain(row),
+        explanation=explain(row, tenant_share),
     )
-
-
-def _explain(row: asyncpg.Record) -> str:
-    """Why it has not arrived, or that it has, in one sentence."""
-    last = f" Last attempt: {row['last_error']}." if row["last_error"] else ""
-    match DeliveryState(row["state"]):
-        case DeliveryState.SUCCEEDED:
-            return f"The endpoint answered {row['last_status']}."
-        case DeliveryState.LEASED:
-            return "A deliverer is sending it now."
-        case DeliveryState.EXHAUSTED:
-            return f"It was given up after {row['attempts']} attempts and is kept: replay it.{last}"
-        case DeliveryState.CANCELLED:
-            return "Its endpoint was deleted before it could be delivered."
-        case DeliveryState.HELD:
-            why = row["disabled_reason"] or "by its tenant"
-            return f"Its endpoint is switched off ({why}); switching it on releases it.{last}"
-        case DeliveryState.PENDING:
-            if row["is_behind"]:
-                return f"An earlier event of the same envelope has not arrived yet; order is kept.{last}"
-            if row["attempts"] or row["last_error"]:
-                return f"It is tried again at {row['due_at']:%Y-%m-%dT%H:%M:%SZ}.{last}"
-            return "It waits for its first attempt."

@@ -3,8 +3,10 @@
 Two keys come from one secret text. The design's header takes the UTF-8 bytes of the whole text, which is what
 a receiver does that follows the design documents. The standard header takes the base64-decoded bytes after
 `whsec_`, which is what every Standard Webhooks library does; a tenant's own text without that prefix is taken
-as UTF-8 in both, and its libraries are given `whsec_` + base64 of it. During a rotation the standard header
-carries both signatures; the design's header has room for one and changes over at the cutover.
+as UTF-8 in both, and its libraries are given `whsec_` + base64 of it. Beside the secret an endpoint has an Ed25519
+key, whose `v1a` signature anybody can verify by the published public key. During a rotation the standard header
+carries the signatures of both generations; the design's header has room for one and changes over at the cutover,
+and until then X-Signature-Signature-Next shows what the new secret signs.
 Must never log a key or a secret, and never sign anything but the bytes that are sent.
 Source: Standard Webhooks 1.0.0; the design documents (webhook headers).
 """
@@ -14,15 +16,19 @@ import binascii
 import hashlib
 import hmac
 import secrets as random_source
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from config.secret import Secret
 from normalizer.errors import Finding, ValidationFailed
 
 PREFIX = "whsec_"
+PUBLIC_PREFIX = "whpk_"
+SEED_BYTES = 32
 SHORTEST_BYTES = 24
 LONGEST_BYTES = 64
 LONGEST_TEXT = 255
@@ -35,12 +41,15 @@ class SignatureProfile(StrEnum):
 
 
 class SigningKeys:
-    """One secret's two keys, ready for use. `copy()` of a prepared HMAC saves hashing the key each time."""
+    """One generation's keys, ready for use: two of the secret, and one of the Ed25519 seed where there is one.
+    `copy()` of a prepared HMAC saves hashing the key each time.
+    """
 
-    __slots__ = ("_design", "_standard")
+    __slots__ = ("_design", "_private", "_standard")
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, seed: bytes | None = None) -> None:
         text = secret.reveal()
+        self._private = None if seed is None else Ed25519PrivateKey.from_private_bytes(seed)
         self._design = hmac.new(text.encode(), digestmod=hashlib.sha256)
         self._standard = hmac.new(standard_key(text), digestmod=hashlib.sha256)
 
@@ -51,6 +60,12 @@ class SigningKeys:
         mac = self._standard.copy()
         mac.update(signed)
         return "v1," + binascii.b2a_base64(mac.digest(), newline=False).decode()
+
+    def asymmetric(self, signed: bytes) -> str | None:
+        """None without a seed."""
+        if self._private is None:
+            return None
+        return "v1a," + binascii.b2a_base64(self._private.sign(signed), newline=False).decode()
 
     def design(self, signed: bytes) -> str:
         mac = self._design.copy()
@@ -74,27 +89,62 @@ class KeyRing(msgspec.Struct, frozen=True):
         return (self.current, self.previous), (self.current if changed else self.previous)
 
 
+def standard_signatures(keys: Sequence[SigningKeys], signed: bytes) -> str:
+    """The value of webhook-signature: every v1, then every v1a."""
+    values = [one.standard(signed) for one in keys]
+    for one in keys:
+        asymmetric = one.asymmetric(signed)
+        if asymmetric is not None:
+            values.append(asymmetric)
+    return " ".join(values)
+
+
 def sign(
-    ring: KeyRing, profile: SignatureProfile, *, message: str, type_: str, body: bytes, now: datetime
+    ring: KeyRing,
+    profile: SignatureProfile,
+    *,
+    message: str,
+    type_: str,
+    body: bytes,
+    now: datetime,
+    timestamp: int | None = None,
 ) -> dict[str, str]:
-    """The signature headers of one attempt at `now`."""
-    timestamp = str(int(now.timestamp()))
+    """The signature headers of one attempt at `now`, which says which keys sign. A `timestamp` of its own is for
+    showing what they would say.
+    """
+    second = str(int(now.timestamp()) if timestamp is None else timestamp)
     standard_keys, design_key = ring.at(now)
     headers: dict[str, str] = {}
     if profile is not SignatureProfile.SEED:
-        signed = b"".join((f"{message}.{timestamp}.".encode(), body))
+        signed = b"".join((f"{message}.{second}.".encode(), body))
         headers["webhook-id"] = message
-        headers["webhook-timestamp"] = timestamp
-        headers["webhook-signature"] = " ".join(keys.standard(signed) for keys in standard_keys)
+        headers["webhook-timestamp"] = second
+        headers["webhook-signature"] = standard_signatures(standard_keys, signed)
     if profile is not SignatureProfile.STANDARD:
         headers["X-Signature-Event"] = type_
-        headers["X-Signature-Timestamp"] = timestamp
-        headers["X-Signature-Signature"] = design_key.design(b"".join((timestamp.encode(), b".", body)))
+        headers["X-Signature-Timestamp"] = second
+        signed = b"".join((second.encode(), b".", body))
+        headers["X-Signature-Signature"] = design_key.design(signed)
+        if design_key is not ring.current:
+            headers["X-Signature-Signature-Next"] = ring.current.design(signed)
     return headers
 
 
 def make_secret() -> Secret:
     return Secret(PREFIX + base64.b64encode(random_source.token_bytes(32)).decode())
+
+
+def make_seed() -> bytes:
+    return random_source.token_bytes(SEED_BYTES)
+
+
+def public_key(seed: bytes) -> bytes:
+    """The 32 bytes that verify what the seed signs."""
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def print_public_key(key: bytes) -> str:
+    return PUBLIC_PREFIX + base64.b64encode(key).decode()
 
 
 def vet_secret(text: str) -> Secret:

@@ -7,14 +7,14 @@ that was written into a mailbox in the moment in which it was switched off or de
 import logging
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
-from config.clock import Clock
 from config.database import Database
-from normalizer.ids import Ids
-from normalizer.vocabulary import LedgerType
-from webhooks.outbound.facts import delivery_event
-from webhooks.outbound.ports import RecordEvents
+from config.errors import StoreUnavailable
+from normalizer.events import Event
+from webhooks.outbound.health_report import Reporter
+from webhooks.outbound.settle import exhausted_event, is_operational, mail_exhausted
 
 logger = logging.getLogger("countersign.deliverer")
 
@@ -41,56 +41,68 @@ async def sweep(hub: Database) -> Swept:
         logger.warning("deliveries.recovered", extra={"deliveries": expired})
     ready: list[UUID] = []
     oldest_s = 0.0
-    for row in await hub.fetch("SELECT endpoint_id, active, waited_s FROM ready_mailboxes()"):
+    for row in await hub.fetch("SELECT endpoint_id, active, waited_s, blocked FROM ready_mailboxes()"):
+        if row["active"] and row["blocked"]:
+            continue  # its breaker is open: it waits as it should, and is named when its pause is over
         if row["active"]:
             ready.append(row["endpoint_id"])
             oldest_s = max(oldest_s, row["waited_s"])
         else:
-            await _put_away(hub, row["endpoint_id"], deleted=row["active"] is None)
+            await hub.fetchval("SELECT put_away($1)", row["endpoint_id"])
     return Swept(tuple(ready), expired, oldest_s)
 
 
-async def give_up_poison(hub: Database, recorder: RecordEvents, ids: Ids, clock: Clock) -> int:
+async def give_up_poison(hub: Database, reporter: Reporter) -> int:
     """Exhausts deliveries whose lease ran out too often in a row: each may be what kills its deliverer."""
     rows = await hub.fetch(
-        "SELECT tenant_id, id, endpoint_id, event_id FROM deliveries WHERE state = 'leased'"
-        " AND lease_until < now() AND expiries >= $1 ORDER BY id LIMIT $2",
+        "SELECT d.tenant_id, d.id, d.endpoint_id, d.event_id, d.sequence, o.type, o.envelope_id"
+        " FROM deliveries d JOIN outbox_events o ON o.tenant_id = d.tenant_id AND o.id = d.event_id"
+        " WHERE d.state = 'leased' AND d.lease_until < now() AND d.expiries >= $1 ORDER BY d.id LIMIT $2",
         PATIENCE,
         _PAGE,
     )
+    given_up = 0
     for row in rows:
-        async with hub.transaction(row["tenant_id"]) as tx:
-            done = await tx.driver.execute(
-                "UPDATE deliveries SET state = 'exhausted', lease_until = NULL, claim_id = NULL,"
-                " possibly_delivered = true, finished_at = now(),"
-                " last_error = 'the deliverer was lost each time it sent this'"
-                " WHERE tenant_id = $1 AND id = $2 AND state = 'leased' AND lease_until < now()",
-                row["tenant_id"],
-                row["id"],
-            )
-            if done == "UPDATE 1":
-                event = delivery_event(
-                    LedgerType.DELIVERY_EXHAUSTED,
-                    ids,
-                    clock.now(),
-                    tenant_id=row["tenant_id"],
-                    delivery_id=row["id"],
-                    endpoint_id=row["endpoint_id"],
-                    event_id=row["event_id"],
-                    facts={"leases_lost": PATIENCE + 1},
-                )
-                await recorder.record(tx, [event])
-            await tx.commit()
-    return len(rows)
+        try:
+            given_up += await _give_up(hub, reporter, row)
+        except StoreUnavailable:
+            raise
+        except Exception:  # one tenant's trouble must not keep the others' poison
+            logger.exception("delivery %s could not be given up", row["id"])
+    return given_up
 
 
-async def _put_away(hub: Database, endpoint_id: UUID, *, deleted: bool) -> None:
-    """Only while the endpoint is still switched off or gone: it may have come back since it was seen."""
-    state = "cancelled" if deleted else "held"
-    await hub.execute(
-        "UPDATE deliveries d SET state = $2, finished_at = CASE WHEN $2 = 'cancelled' THEN now() END"
-        " WHERE d.endpoint_id = $1 AND d.state = 'pending'"
-        " AND NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.id = $1 AND e.active)",
-        endpoint_id,
-        state,
+async def _give_up(hub: Database, reporter: Reporter, row: asyncpg.Record) -> bool:
+    async with hub.transaction(row["tenant_id"]) as tx:
+        # An endpoint's health before its deliveries, as completions do.
+        await tx.driver.execute(
+            "SELECT FROM endpoint_health WHERE endpoint_id = $1 FOR NO KEY UPDATE", row["endpoint_id"]
+        )
+        done = await tx.driver.execute(
+            "UPDATE deliveries SET state = 'exhausted', lease_until = NULL, claim_id = NULL,"
+            " possibly_delivered = true, finished_at = now(),"
+            " last_error = 'the deliverer was lost each time it sent this'"
+            " WHERE tenant_id = $1 AND id = $2 AND state = 'leased' AND lease_until < now()",
+            row["tenant_id"],
+            row["id"],
+        )
+        if done == "UPDATE 1":
+            if not is_operational(row["type"]):
+                await mail_exhausted(tx, reporter, {row["endpoint_id"]})
+            await reporter.recorder.record(tx, [_poison_event(reporter, row)])
+        await tx.commit()
+    return done == "UPDATE 1"
+
+
+def _poison_event(reporter: Reporter, row: asyncpg.Record) -> Event:
+    return exhausted_event(
+        reporter,
+        tenant_id=row["tenant_id"],
+        delivery_id=row["id"],
+        endpoint_id=row["endpoint_id"],
+        event_id=row["event_id"],
+        event_type=row["type"],
+        envelope_id=row["envelope_id"],
+        sequence=row["sequence"],
+        facts={"leases_lost": PATIENCE + 1},
     )

@@ -1,0 +1,1 @@
+"""How a message leaves: by HTTP, into a Redis stream, or to an AMQP exchange, behind one small port."""
