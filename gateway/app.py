@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Router
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
@@ -27,7 +27,9 @@ from gateway.http.background import drain
 from gateway.http.edge import Edge, check_routes
 from gateway.http.idempotency import Idempotency
 from gateway.http.inbound import open_door
+from gateway.http.openapi_webhooks import webhook_headers, webhook_items
 from gateway.http.outermost import outermost
+from gateway.http.portal.door import portal_router
 from gateway.http.problems import (
     handle_domain_error,
     handle_framework_error,
@@ -36,6 +38,8 @@ from gateway.http.problems import (
 )
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.requests import JsonRequest
+from gateway.http.sign.door import limit_visits, sign_router
+from gateway.http.verify_page import verify_router
 from gateway.services import Caller, Services
 from gateway.tenants.api_keys import KeyRing
 from normalizer.errors import CountersignError
@@ -73,6 +77,10 @@ def create_app(services: Services) -> ASGIApp:
             Router(routes.API, route_handlers=routes.TENANT_ROUTES, tags=["signatures"]),
             Router(routes.ADMIN, route_handlers=routes.ADMIN_ROUTES, tags=["admin"]),
             Router(routes.INBOUND, route_handlers=routes.INBOUND_ROUTES, include_in_schema=False),
+            sign_router(services, routes.SIGN_ROUTES),
+            verify_router(services, routes.VERIFY_ROUTES),
+            portal_router(services, routes.PORTAL_ROUTES),
+            Router("/", route_handlers=routes.PREPARE_ROUTES, before_request=limit_visits(services)),
             *routes.OPEN_ROUTES,
         ],
         dependencies={
@@ -128,7 +136,10 @@ class _Deferred:
         await self._app(scope, receive, send)
 
 
-def _caller(request: Request[Any, Any, Any]) -> Caller:
+def _caller(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Caller:
+    # It needs the services for nothing but their place before it: Litestar resolves what is independent in a task
+    # group, with two tasks for every request.
+    del services
     caller: Caller = request.scope["state"]["caller"]
     return caller
 
@@ -141,8 +152,10 @@ def _openapi() -> OpenAPIConfig:
         path="/docs",
         render_plugins=[JsonRenderPlugin(path="/openapi.json"), YamlRenderPlugin(path="/openapi.yaml")],
         components=Components(
-            security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer", description="cs_...")}
+            security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer", description="cs_...")},
+            parameters=webhook_headers(),
         ),
+        webhooks=webhook_items(),
         security=[{"apiKey": []}],
         use_handler_docstrings=True,
     )

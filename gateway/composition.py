@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
-from adapters.kit.breaker import BreakerOptions
 from adapters.kit.executor import Executor
 from adapters.kit.options import ExecutorOptions
 from adapters.kit.registry import adapters
-from config.blobs import BlobStore, open_objects
+from config.blobs import open_blobs
+from config.breaker import BreakerOptions
 from config.clock import Clock, SystemClock
 from config.database import Database, assert_no_open_transaction
 from config.errors import ConfigError
@@ -20,18 +20,25 @@ from config.queue import Wake, open_redis
 from config.secret import Secret
 from config.settings import ProviderSettings, Settings
 from config.vault import Vault
+from engine.notify.carriers import open_carriers
 from gateway.coalesce import Coalesced
-from gateway.metrics import observe_circuit, observe_provider_call
+from gateway.engine_host import bind_providers, open_engine
+from gateway.metrics import observe_circuit, observe_notice, observe_provider_call
 from gateway.migrations.run import check_roles
 from gateway.routing.memory import RoutingMemory
 from gateway.services import Services
+from gateway.shared_polls import SharedPolls
+from gateway.spool_mover import moving_spooled
 from gateway.tenants.api_keys import load_pepper
 from gateway.tenants.connection_cache import ConnectionCache
 from ledger.personal import SubjectKeys
 from normalizer.ids import Ids
 from webhooks.outbound.endpoints import EndpointDesk
+from webhooks.outbound.feed_watch import FeedWatch
 from webhooks.outbound.guard import Guard
 from webhooks.outbound.replay import ReplayDesk
+from webhooks.outbound.replay_job_desk import ReplayJobDesk
+from webhooks.outbound.replay_job_run import ReplayRunner
 from webhooks.outbound.waking import DELIVERERS, Deliverers
 from webhooks.record import Recorder
 
@@ -60,13 +67,35 @@ async def open_services(
         executor = Executor(
             executor_options(settings.provider),
             clock=clock,
+            limiter_store=SharedPolls(clock, redis),
             before_request=assert_no_open_transaction,
             observers=(observe_provider_call,),
         )
         executor.breakers.listen(observe_circuit)
         stack.push_async_callback(executor.aclose)
+        carriers = open_carriers(settings, clock, (observe_notice,))
+        carriers.listen(observe_circuit)
+        stack.push_async_callback(carriers.aclose)
+        feeds = FeedWatch(hub)
+        stack.push_async_callback(feeds.aclose)
         guard = Guard(settings.countersign.loopback_allow_list)
         stack.callback(guard.close)
+        pepper = await load_pepper(hub, vault, ids.new())
+        blobs = open_blobs(settings, vault, database, clock, observe_circuit)
+        await stack.enter_async_context(moving_spooled(blobs))
+        engine = open_engine(
+            stack,
+            adapters(),
+            settings=settings,
+            clock=clock,
+            ids=ids,
+            database=database,
+            hub=hub,
+            vault=vault,
+            blobs=blobs,
+            subjects=subjects,
+            pepper=pepper,
+        )
         yield Services(
             settings=settings,
             clock=clock,
@@ -75,14 +104,17 @@ async def open_services(
             hub=hub,
             redis=redis,
             vault=vault,
-            blobs=BlobStore(open_objects(settings), vault, database),
+            blobs=blobs,
             recorder=recorder,
             subjects=subjects,
-            pepper=await load_pepper(hub, vault, ids.new()),
+            pepper=pepper,
+            engine=engine,
+            carriers=carriers,
             executor=executor,
-            adapters=adapters(),
+            adapters=bind_providers(adapters(), engine),
             connections=ConnectionCache(),
             routings=RoutingMemory(),
+            feeds=feeds,
             endpoints=EndpointDesk(
                 database,
                 vault,
@@ -94,6 +126,8 @@ async def open_services(
                 most_per_tenant=settings.limit.endpoints_per_tenant,
             ),
             replays=ReplayDesk(database, recorder, ids, clock, deliverers.mailboxes_ready),
+            replay_jobs=ReplayJobDesk(database, recorder, ids, clock),
+            replay_runner=ReplayRunner(hub, recorder, ids, clock, deliverers.mailboxes_ready),
         )
 
 
@@ -104,7 +138,7 @@ def executor_options(provider: ProviderSettings) -> ExecutorOptions:
         write_timeout_s=provider.write_timeout_s,
         pool_timeout_s=provider.pool_timeout_s,
         deadline_s=provider.total_timeout_s,
-        connections_per_pool=provider.connections,
+        connections=provider.connections,
         read_attempts=provider.retries + 1,
         breaker=BreakerOptions(
             window_s=provider.breaker_window_s,

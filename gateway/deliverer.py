@@ -18,6 +18,7 @@ from config.master_keys import load_key_wrapper
 from config.queue import Wake, open_redis
 from config.secret import Secret
 from config.settings import DeliverySettings, Settings
+from config.settings_endpoints import EndpointSettings
 from config.vault import Vault
 from ledger.personal import SubjectKeys
 from normalizer.ids import Ids
@@ -25,9 +26,12 @@ from webhooks.outbound.attempt import Attempter
 from webhooks.outbound.client import WebhookClient
 from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.guard import Guard
+from webhooks.outbound.health_news import find_news, tell_news
+from webhooks.outbound.health_report import Reporter
 from webhooks.outbound.mailbox import Route, read_routes
 from webhooks.outbound.ports import RecordEvents
 from webhooks.outbound.pump import Pump
+from webhooks.outbound.sinks.senders import close_sinks, open_sinks
 from webhooks.outbound.sweep import give_up_poison, sweep
 from webhooks.outbound.waking import DELIVERERS, Deliverers
 from webhooks.record import Recorder
@@ -52,6 +56,7 @@ class Deliverer:
         clock: Clock,
         ids: Ids,
         *,
+        endpoints: EndpointSettings | None = None,
         attempter: type[Attempter] = Attempter,
     ) -> None:
         """`attempter` lets a benchmark watch each attempt."""
@@ -60,14 +65,18 @@ class Deliverer:
             return await read_routes(hub, endpoint_ids, vault, guard, settings)
 
         self._hub = hub
-        self._recorder = recorder
-        self._clock = clock
-        self._ids = ids
+        self._reporter = Reporter(recorder, vault, ids, clock, endpoints or EndpointSettings())
         self._deliverers = deliverers
         self._settings = settings
-        self.attempter = attempter(client, clock)
-        self.pump = Pump(hub, self.attempter, routes, recorder, settings, clock, ids)
+        self.sinks = open_sinks(client, guard, connect_timeout_s=settings.connect_timeout_s)
+        self.attempter = attempter(self.sinks, clock)
+        self.pump = Pump(hub, self.attempter, routes, self._reporter, settings, ids)
         self.oldest_due_s = 0.0
+
+    @property
+    def statements(self) -> int:
+        """How many the deliverer has asked of PostgreSQL."""
+        return self._hub.statements
 
     async def run(self, stop: asyncio.Event, *, grace_s: float = 35.0) -> None:
         """Delivers until `stop` is set; then ends in order within `grace_s`."""
@@ -79,6 +88,7 @@ class Deliverer:
         finally:
             await end_tasks(listeners)
             await self.pump.stop(grace_s)
+            await close_sinks(self.sinks)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -93,14 +103,15 @@ class Deliverer:
         while True:
             try:
                 swept = await sweep(self._hub)
-                await give_up_poison(self._hub, self._recorder, self._ids, self._clock)
+                # At once: nothing that fails below may keep the mailboxes from being served.
+                self.oldest_due_s = swept.oldest_due_s
+                self.pump.wake(swept.mailboxes)
+                await give_up_poison(self._hub, self._reporter)
+                await tell_news(self._hub, self._reporter, await find_news(self._hub, self._reporter))
             except StoreUnavailable:
                 logger.warning("the store is away; the next sweep tries again")
             except Exception:  # the backstop must outlive a fault in itself
                 logger.exception("a sweep failed")
-            else:
-                self.oldest_due_s = swept.oldest_due_s
-                self.pump.wake(swept.mailboxes)
             await asyncio.sleep(self._settings.sweep_every_s)
 
 
@@ -115,7 +126,10 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         logger.info("deliverer.started")
         with suppress(asyncio.CancelledError):
             await deliverer.run(stop or asyncio.Event(), grace_s=settings.delivery.total_timeout_s + 5)
-        logger.info("deliverer.stopped", extra={"delivered": deliverer.pump.delivered})
+        logger.info(
+            "deliverer.stopped",
+            extra={"delivered": deliverer.pump.delivered, "statements": deliverer.statements},
+        )
 
 
 async def _build(settings: Settings, hub_url: Secret, redis_url: Secret, stack: AsyncExitStack) -> Deliverer:
@@ -140,5 +154,14 @@ async def _build(settings: Settings, hub_url: Secret, redis_url: Secret, stack: 
     stack.push_async_callback(client.close)
     recorder = Recorder(SubjectKeys(vault, clock.monotonic), clock.now, deliverers.events_waiting)
     return Deliverer(
-        hub, client, guard, vault, recorder, deliverers, settings.delivery, clock, Ids(clock.now)
+        hub,
+        client,
+        guard,
+        vault,
+        recorder,
+        deliverers,
+        settings.delivery,
+        clock,
+        Ids(clock.now),
+        endpoints=settings.endpoint,
     )

@@ -17,13 +17,18 @@ from config.clock import Clock
 from config.database import Database
 from config.settings import Settings
 from config.vault import Vault
+from engine.engine import Engine
+from engine.notify.carriers import Carriers
 from gateway.routing.memory import RoutingMemory
 from gateway.tenants.connection_cache import ConnectionCache
 from ledger.personal import SubjectKeys
 from normalizer.events import Actor, Source
 from normalizer.ids import Ids
 from webhooks.outbound.endpoints import EndpointDesk
+from webhooks.outbound.feed_watch import FeedWatch
 from webhooks.outbound.replay import ReplayDesk
+from webhooks.outbound.replay_job_desk import ReplayJobDesk
+from webhooks.outbound.replay_job_run import ReplayRunner
 from webhooks.record import Recorder
 
 SYSTEM_TENANT = UUID(int=0)
@@ -46,12 +51,17 @@ class Services:
     recorder: Recorder
     subjects: SubjectKeys
     pepper: bytes = field(repr=False)
+    engine: Engine
+    carriers: Carriers
     executor: Executor
     adapters: Mapping[str, Adapter]
     connections: ConnectionCache
     routings: RoutingMemory
     endpoints: EndpointDesk
+    feeds: FeedWatch
     replays: ReplayDesk
+    replay_jobs: ReplayJobDesk
+    replay_runner: ReplayRunner
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,7 +75,7 @@ async def ensure_development(
     administrator_key = await _key(services, None, kept.administrator_key, (Scope.ADMIN,))
     present = {one.id for one in await list_connections(services, tenant_id)}
     connections: dict[str, KeptConnection] = {}
-    for sandbox in sandboxes:
+    for sandbox in [*sandboxes, *_in_process(services)]:
         fingerprint = _fingerprint(sandbox)
         known = kept.connections.get(sandbox.provider)
         if known is None or known.id not in present:
@@ -105,6 +105,15 @@ async def ensure_development(
     )
     write_private(file, msgspec.json.encode(development).decode())
     return development
+
+
+def _in_process(services: Services) -> list[RunningSandbox]:
+    """What runs in our own processes has no sandbox to be started: it is connected as it is."""
+    return [
+        RunningSandbox(provider=one.name, title=one.title, url="", credentials={}, webhook_keys=())
+        for one in services.adapters.values()
+        if one.sandbox is None
+    ]
 
 
 async def _tenant(services: Services, kept: Development | None, name: str) -> UUID:

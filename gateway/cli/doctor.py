@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-import msgspec
 from redis.exceptions import RedisError
 
 from config.blobs import open_objects
@@ -21,17 +20,10 @@ from config.queue import open_redis
 from config.secret import Secret
 from config.settings import Settings
 from config.settings_source import load_settings
+from gateway.cli.doctor_finding import Finding
 from gateway.cli.printing import print_json
 from gateway.cli.stores import reach_stores
 from gateway.migrations.run import check_roles
-
-_MARKS = {True: "ok   ", False: "WRONG"}
-
-
-class Finding(msgspec.Struct, frozen=True):
-    what: str
-    ok: bool
-    says: str
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -42,8 +34,14 @@ def doctor(options: argparse.Namespace) -> int:
         print_json({"ok": all(one.ok for one in findings), "findings": findings})
     else:
         for one in findings:
-            print(f"{_MARKS[one.ok]}  {one.what}: {one.says}")
+            print(f"{_mark(one)}  {one.what}: {one.says}")
     return 0 if all(one.ok for one in findings) else 1
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return "WRONG"
+    return "note " if finding.note else "ok   "
 
 
 async def _examine() -> list[Finding]:
@@ -143,6 +141,7 @@ def _examine_blobs(settings: Settings) -> Finding:
 
 async def _examine_connections(settings: Settings) -> list[Finding]:
     from config.errors import VaultError
+    from gateway.cli.doctor_hub import examine_hub
     from gateway.cli.provider import all_tenants, check_tenant_connections
     from gateway.composition import open_services
     from normalizer.errors import CountersignError
@@ -159,6 +158,8 @@ async def _examine_connections(settings: Settings) -> list[Finding]:
                     )
                     for row in await check_tenant_connections(services, tenant_id)
                 ]
+            findings = findings or [Finding("connections", ok=True, says="there are none yet")]
+            findings += await examine_hub(services)
     except (ConfigError, StoreUnavailable, VaultError, CountersignError) as error:
         findings.append(Finding("connections", ok=False, says=str(error)))
-    return findings or [Finding("connections", ok=True, says="there are none yet")]
+    return findings

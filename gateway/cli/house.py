@@ -1,4 +1,4 @@
-"""Everything running on one machine: stores, sandboxes, gateway, deliverer, worker, scheduler.
+"""Everything running on one machine: stores, sandboxes, development services, gateway, deliverer, worker, scheduler.
 
 Used by `countersign up` and the demo. The sandboxes load while the stores start; the gateway is started last
 and so stopped first, the stores are stopped last. MUST be entered in the main thread: children die with the
@@ -9,9 +9,8 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +27,9 @@ from config.settings_source import START_NONCE_VARIABLE
 from config.supervisor import ChildSpec, Supervisor
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox
+from gateway.cli.house_plan import HousePlan
+from gateway.cli.outside import NAME as OUTSIDE
+from gateway.cli.outside import Outside, outside_environment, outside_process, place_outside
 from gateway.cli.stores import URL_VARIABLES, on_stores, urls_of, with_loopback
 from gateway.migrations.run import migrate
 
@@ -36,22 +38,11 @@ _BESIDE = ("deliverer", "worker", "scheduler")
 _GATEWAY = "gateway"
 
 
-class HousePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Ports of 0 are chosen; sandboxes listen on the ports after the gateway's. `keep_sandboxes`: their
-    state and credentials stay in the data folder. `environment` is for the gateway's processes.
-    """
-
-    data_dir: Path
-    port: int
-    keep_sandboxes: bool
-    settings: Settings
-    environment: dict[str, str] = {}
-
-
 class House(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     settings: Settings
     sandboxes: dict[str, RunningSandbox]
+    outside: Outside
     development: Development
     stores: EmbeddedStores | None
     supervisor: Supervisor
@@ -82,6 +73,9 @@ async def open_house(
     async with AsyncExitStack() as stack:
         loading = await stack.enter_async_context(Supervisor(output))
         waiting = await _start_sandboxes(plan, port, settings.countersign.public_base_url, loading, output)
+        outside = place_outside(port + len(waiting) + 1 if plan.port else 0, _check_free)
+        outside_ready = output.expect_ready(OUTSIDE)
+        await loading.start(outside_process(plan, outside))
         stores = None
         if settings.uses_embedded_stores:
             stores = await stack.enter_async_context(EmbeddedStores(plan.data_dir))
@@ -90,16 +84,18 @@ async def open_house(
         supervisor = await stack.enter_async_context(Supervisor(output))
         if settings.database.owner_url is not None:
             await migrate(settings.database.owner_url)
-        env = _environment(plan, settings, url, nonce)
+        env = _environment(plan, settings, url, nonce) | outside_environment(settings, outside)
         for name in (*_BESIDE, _GATEWAY):
             await supervisor.start(_own_process(name, env))
         sandboxes = [await _meet(loading, output, adapter, future) for adapter, future in waiting]
+        await _until(loading, output, OUTSIDE, _is_done(outside_ready))
         development = await prepare(settings, sandboxes)
         await _until(supervisor, output, _GATEWAY, lambda: _is_this_start(url, nonce))
         yield House(
             url=url,
             settings=settings,
             sandboxes={one.provider: one for one in sandboxes},
+            outside=outside,
             development=development,
             stores=stores,
             supervisor=supervisor,
@@ -134,11 +130,11 @@ async def _start_sandboxes(
     plan: HousePlan, port: int, base_url: str, supervisor: Supervisor, output: ChildOutput
 ) -> list[tuple[Adapter, "asyncio.Future[dict[str, Any]]"]]:
     waiting = []
-    for number, adapter in enumerate(adapters().values(), 1):
+    for number, (adapter, module) in enumerate(_with_sandbox(), 1):
         own_port = port + number if plan.port else 0
         if own_port:
             _check_free(own_port)
-        command = [sys.executable, "-m", adapter.sandbox.module, "--port", str(own_port), "--json"]
+        command = [sys.executable, "-m", module, "--port", str(own_port), "--json"]
         for host in dict.fromkeys(("127.0.0.1", urlsplit(base_url).hostname or "127.0.0.1")):
             command += ["--webhook-allow", host]
         if plan.keep_sandboxes:
@@ -149,13 +145,16 @@ async def _start_sandboxes(
     return waiting
 
 
+def _with_sandbox() -> Iterator[tuple[Adapter, str]]:
+    for adapter in adapters().values():
+        if adapter.sandbox is not None:
+            yield adapter, adapter.sandbox.module
+
+
 async def _meet(
     supervisor: Supervisor, output: ChildOutput, adapter: Adapter, ready: "asyncio.Future[dict[str, Any]]"
 ) -> RunningSandbox:
-    async def is_ready() -> bool:
-        return ready.done()
-
-    await _until(supervisor, output, _sandbox_name(adapter), is_ready)
+    await _until(supervisor, output, _sandbox_name(adapter), _is_done(ready))
     told = ready.result()
     known = {field.name for field in adapter.credential_fields}
     given = told["credentials"]
@@ -166,6 +165,13 @@ async def _meet(
         credentials={name: value for name, value in given.items() if name in known and value is not None},
         webhook_keys=tuple(given.get("webhook_secrets") or ()),
     )
+
+
+def _is_done(ready: "asyncio.Future[dict[str, Any]]") -> Callable[[], Awaitable[bool]]:
+    async def is_done() -> bool:
+        return ready.done()
+
+    return is_done
 
 
 def _own_process(name: str, env: dict[str, str]) -> ChildSpec:

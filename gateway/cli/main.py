@@ -122,9 +122,28 @@ def _add_running(commands: Commands) -> None:
     _add(commands, "worker", "background:worker", "carry out background jobs; any number may run")
     _add(commands, "scheduler", "background:scheduler", "wake what is due; one is enough, two do no harm")
 
+    _add_listen(commands)
     sandbox = _add(commands, "sandbox", "sandbox:sandbox", "run a provider's sandbox")
     sandbox.add_argument("provider", help="for example docusign or adobe-sign")
     sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on; try --help")
+
+
+def _add_listen(commands: Commands) -> None:
+    listen = _add(
+        commands, "listen", "listen:listen", "get, verify and print webhooks on this machine", json=True
+    )
+    listen.add_argument("--api", default="", help="the gateway's address (that of a running `up`)")
+    listen.add_argument(
+        "--key-file", metavar="FILE", default="", help="holds the key; else COUNTERSIGN_API_KEY"
+    )
+    listen.add_argument("--events", default="", help="types, separated by commas (all)")
+    listen.add_argument("--filter", metavar="JSON", default="", help="only events that match")
+    listen.add_argument("--url", default="", help="a tunnel's public address that leads to --port")
+    listen.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    listen.add_argument(
+        "--forward", metavar="URL", default="", help="pass each on, and answer what it answers"
+    )
+    listen.add_argument("--keep", action="store_true", help="leave the endpoint at the end")
 
 
 def _add_administration(commands: Commands) -> None:
@@ -179,6 +198,22 @@ def _add_evidence(commands: Commands) -> None:
     which.add_argument("--tenant", help="ten_..., default or system: its own chain")
     export.add_argument("--output", "-o", default="-", help="file to write; standard output without it")
 
+    signed = _add(
+        commands,
+        "verify",
+        "verify:verify",
+        "verify the signatures of a PDF; status 1 unless valid",
+        json=True,
+    )
+    signed.add_argument("file", help="the PDF")
+    signed.add_argument("--trust", metavar="PEM", help="file of further root certificates to trust")
+    signed.add_argument("--offline", action="store_true", help="ask nobody whether certificates were revoked")
+    signed.add_argument("--language", default="en", help="of the words: en or de")
+
+    documents = _group(commands, "documents", "the documents that are stored")
+    again = _add(documents, "verify", "documents:verify", "read and hash all of them; status 1 for damage")
+    again.add_argument("--tenant", default=None, help="ten_... or default; without it, every tenant")
+
 
 def _add_repair(commands: Commands) -> None:
     replay = _group(commands, "replay", "process or send again")
@@ -195,7 +230,13 @@ def _add_repair(commands: Commands) -> None:
     redrive = _add(jobs, "redrive", "jobs:redrive", "try them again", json=True)
     redrive.add_argument("jobs", nargs="*", metavar="job", help="job_...; without any, all of them")
 
-    _add(commands, "doctor", "doctor:doctor", "check settings, stores, roles, keys, connections", json=True)
+    _add(
+        commands,
+        "doctor",
+        "doctor:doctor",
+        "check settings, stores, connections, webhooks, what waits",
+        json=True,
+    )
 
 
 if __name__ == "__main__":

@@ -129,6 +129,12 @@ def write_private(path: Path, text: str) -> None:
     unfinished.rename(path)
 
 
+def running_base_url(folder: Path) -> str | None:
+    """Where the `countersign up` that runs on the folder is reached; None when none does."""
+    running = _read_running(folder)
+    return None if running is None else running[_BASE_URL].reveal()
+
+
 def _read_running(folder: Path) -> dict[str, Secret] | None:
     """None when nothing runs on the folder; a file that a killed process left does not count."""
     path = folder / _RUNNING

@@ -18,12 +18,14 @@ from config.settings import Settings
 from config.settings_source import load_settings
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox, ensure_development
-from gateway.cli.house import House, HousePlan, open_house
+from gateway.cli.house import House, open_house
+from gateway.cli.house_plan import HousePlan
 from gateway.cli.sample import FIRST_SIGNER, write_sample
 from gateway.cli.stores import announce_running
 from gateway.composition import open_services
 
 _LOOK_AFTER_STORES_S = 1.0
+_BUILT_IN = "internal"
 
 
 def up(options: argparse.Namespace) -> int:
@@ -106,6 +108,8 @@ Countersign is up.
   API                        {api}
   API documentation          {house.url}/docs/openapi.json
 {pages}
+  {"mails and their links":<27}{house.outside.mail_page}   (nothing is delivered)
+  {"text messages":<27}{house.outside.text_page}
   log of all processes       {plan.data_dir / "up.log"}
 
   tenant                     {development.tenant}
@@ -119,8 +123,24 @@ Three lines to try: send a contract, read the envelope, see what has happened to
   curl -sS {api}/envelopes/$ENVELOPE {authorization}
   curl -sS {api}/envelopes/$ENVELOPE/events {authorization}
 
+To sign here instead of at a sandbox, switch the tenant to the built-in engine, send again, and open the link on the
+page of mails; the code that it asks for comes there too.
+
+  {_switch_line(house)}
+
 Ctrl-C stops everything; what was sent stays in {plan.data_dir}.
 """
+
+
+def _switch_line(house: House) -> str:
+    """From whatever the tenant sends with to the engine in this process."""
+    development = house.development
+    body = {"to_connection_id": development.connection(_BUILT_IN), "reason": "to try the built-in engine"}
+    return (
+        f"curl -sS {house.url}/api/v1/admin/tenants/{development.tenant}/provider-switches"
+        f" -H 'Authorization: Bearer {development.administrator_key}'"
+        f" -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
+    )
 
 
 def _write_trial(plan: HousePlan) -> Path:

@@ -1,30 +1,35 @@
 """Applies one event of a provider's webhook to the envelope that it is about.
 
 Matches by the provider's id, else by our reference, which also settles a dispatch whose outcome was unknown.
-Where the message is not signed strongly enough for an ending, the provider is asked before anything moves.
+Where the message is not signed strongly enough for an ending, or is doubted for another reason, the provider is asked
+before anything moves, within the limits of its polling. What contradicts what was sent has no effect at all.
 """
 
 from uuid import UUID
 
 import msgspec
 
-from adapters.kit.outcome import Done
+from adapters.kit.outcome import Done, Rejected
 from config.database import Transaction
+from config.errors import StoreUnavailable
 from gateway.envelopes.apply_report import apply_report, find_recipient
+from gateway.envelopes.compare_event import compare_account, compare_event, compare_reference
 from gateway.envelopes.facts import envelope_event, recipient_event
 from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredRecipient
 from gateway.envelopes.outgoing import epoch_of_reference
 from gateway.envelopes.provider_call import call_provider
+from gateway.envelopes.references import envelope_of_reference
 from gateway.envelopes.store import change_recipient, load_envelope, lock_envelope
 from gateway.services import Services
+from gateway.tenants.connection_cache import OpenConnection
+from gateway.tenants.open_connection import open_connection
 from normalizer.canonical import Json
 from normalizer.envelope import EnvelopeReport, RecipientReport
-from normalizer.errors import NotFound
 from normalizer.events import Actor, ActorType, Event, ProviderEvent, Source
-from normalizer.ids import Kind, read_id
-from normalizer.status import EnvelopeStatus, RecipientStatus
+from normalizer.status import EnvelopeStatus, RecipientStatus, advance_recipient
 from normalizer.vocabulary import LEDGER_TYPE_OF, EventType, LedgerType
-from webhooks.inbound.ports import ClaimFact, Effect
+from webhooks.inbound.message import Difference
+from webhooks.inbound.ports import ClaimFact, Effect, Happened, Trust
 
 # Facts that change no status; each is recorded as often as it happens.
 _HAPPENINGS = frozenset(
@@ -51,9 +56,10 @@ async def apply_provider_event(
     connection_id: UUID,
     event: ProviderEvent,
     source: Source,
+    trust: Trust,
     claim: ClaimFact,
-) -> Effect:
-    """One transaction; with `event.confirm` and an ending, one provider call before it.
+) -> Happened:
+    """One transaction; before it one provider call where the message alone does not prove what it says.
 
     `claim` writes first into that transaction that the fact is known, so that no redelivery repeats its effect.
     """
@@ -64,33 +70,74 @@ async def apply_provider_event(
         event.provider_ref,
         envelope_of_reference(event.reference),
     )
+    differences = () if trust.is_released else compare_account(event, trust.account)
+    if differences:
+        return Happened(Effect.QUARANTINED, envelope_id, differences)
     if envelope_id is None:
         is_twin = await _note_twin(services, tenant_id, connection_id, event)
-        return Effect.NOTHING_NEW if is_twin else Effect.UNMATCHED
+        return Happened(Effect.NOTHING_NEW if is_twin else Effect.UNMATCHED)
     report = _told(event)
-    if event.confirm and report.status.is_terminal:
-        confirmed = await _confirm(services, tenant_id, envelope_id, event)
-        if confirmed is None:
-            return Effect.UNCONFIRMED
-        report = msgspec.structs.replace(
-            confirmed,
-            reason=confirmed.reason or report.reason,
-            recipients=(*confirmed.recipients, *report.recipients),
-        )
+    if trust.is_doubtful or (event.confirm and report.status.is_terminal):
+        asked: list[OpenConnection] = []
+        try:
+            confirmed = await _confirm(services, tenant_id, envelope_id, event, trust, asked)
+            if isinstance(confirmed, Happened):
+                return confirmed
+            report = confirmed if trust.is_doubtful else _merged(confirmed, report)
+            return await _write(services, tenant_id, envelope_id, event, report, source, trust, claim)
+        except StoreUnavailable:
+            for opened in asked:  # the answer was lost with our store: it may be asked for again
+                await services.executor.forget_poll(opened.adapter, opened.connection, event.provider_ref)
+            raise
+    return await _write(services, tenant_id, envelope_id, event, report, source, trust, claim)
+
+
+async def _write(
+    services: Services,
+    tenant_id: UUID,
+    envelope_id: UUID,
+    event: ProviderEvent,
+    report: EnvelopeReport,
+    source: Source,
+    trust: Trust,
+    claim: ClaimFact,
+) -> Happened:
     actor = Actor(type=ActorType.PROVIDER, id=source.provider, ip_address="")
     async with services.database.transaction(tenant_id) as tx:
         if not await claim(tx):
-            return Effect.ALREADY_SEEN
+            return Happened(Effect.ALREADY_SEEN, envelope_id)
         envelope = await lock_envelope(tx, tenant_id, envelope_id)
+        differences = await _differences(tx, envelope, event, trust)
+        if differences:
+            return Happened(Effect.QUARANTINED, envelope_id, differences)  # the fact is rolled back too
         envelope, settled = await _settle(
             services, tx, envelope, event, actor, source, is_draft=report.status is EnvelopeStatus.DRAFT
         )
-        happened = await _happening(services, tx, envelope, event, actor, source)
+        # The provider confirms where an envelope stands, not what happened on the way.
+        happened = [] if trust.is_doubtful else await _happening(services, tx, envelope, event, actor, source)
         applied = await apply_report(
             services, tx, envelope, report, actor, source, extra=[*settled, *happened]
         )
         await tx.commit()
-    return Effect.APPLIED if applied.events else Effect.NOTHING_NEW
+    return Happened(Effect.APPLIED if applied.events else Effect.NOTHING_NEW, envelope_id)
+
+
+async def _differences(
+    tx: Transaction, envelope: StoredEnvelope, event: ProviderEvent, trust: Trust
+) -> tuple[Difference, ...]:
+    """Without those that an administrator has accepted for this envelope."""
+    if trust.is_own or trust.is_released:
+        return ()
+    found = compare_event(envelope, event)
+    if not found:
+        return ()
+    rows = await tx.driver.fetch(
+        "SELECT code FROM inbox_accepted_findings WHERE tenant_id = $1 AND envelope_id = $2",
+        envelope.tenant_id,
+        envelope.id,
+    )
+    accepted = {row["code"] for row in rows}
+    return tuple(one for one in found if one.code not in accepted)
 
 
 async def _note_twin(services: Services, tenant_id: UUID, connection_id: UUID, event: ProviderEvent) -> bool:
@@ -109,17 +156,6 @@ async def _note_twin(services: Services, tenant_id: UUID, connection_id: UUID, e
     return is_twin
 
 
-def envelope_of_reference(reference: str) -> UUID | None:
-    """Our envelope's id out of a client reference (env_..._2); None when it is not one of ours."""
-    printed, _, epoch = reference.rpartition("_")
-    if not epoch.isdecimal():
-        return None
-    try:
-        return read_id(Kind.ENVELOPE, printed)
-    except NotFound:
-        return None
-
-
 def _told(event: ProviderEvent) -> EnvelopeReport:
     """What the event says, as a report: its own view when it brought one, with the event's facts added."""
     about: tuple[RecipientReport, ...] = ()
@@ -132,6 +168,7 @@ def _told(event: ProviderEvent) -> EnvelopeReport:
                 recipient_id=event.recipient_id,
                 at=event.occurred_at,
                 reason=event.reason if event.recipient_status is RecipientStatus.DECLINED else "",
+                ip_address=event.ip_address,
             ),
         )
     seen = event.report
@@ -150,18 +187,56 @@ def _told(event: ProviderEvent) -> EnvelopeReport:
 
 
 async def _confirm(
-    services: Services, tenant_id: UUID, envelope_id: UUID, event: ProviderEvent
-) -> EnvelopeReport | None:
-    envelope = await load_envelope(services.database, tenant_id, envelope_id)
+    services: Services,
+    tenant_id: UUID,
+    envelope_id: UUID,
+    event: ProviderEvent,
+    trust: Trust,
+    asked: list[OpenConnection],
+) -> EnvelopeReport | Happened:
+    """The provider's own answer; or what becomes of the event without one. Asks no more often than is tolerated."""
+    async with services.database.transaction(tenant_id) as tx:
+        envelope = await load_envelope(tx, tenant_id, envelope_id)
+        differences = await _differences(tx, envelope, event, trust)
+    if differences:
+        return Happened(Effect.QUARANTINED, envelope_id, differences)
+    if envelope.status.is_terminal and not trust.is_doubtful:
+        # It has ended here by an answer of the provider's: another message of the end moves nothing, and to ask
+        # again would have to wait for the provider's interval.
+        return Happened(Effect.NOTHING_NEW, envelope_id)
+    unconfirmed = Happened(Effect.UNCONFIRMED, envelope_id)
+    connection_id = envelope.connection_id
+    if connection_id is None:
+        return unconfirmed
     if envelope.provider_ref is None:
         envelope = msgspec.structs.replace(envelope, provider_ref=event.provider_ref)
+    opened = await open_connection(services, tenant_id, connection_id, envelope.connection_version)
+    if not await services.executor.may_poll(opened.adapter, opened.connection, event.provider_ref):
+        return unconfirmed
+    asked.append(opened)
     outcome = await call_provider(
         services,
         envelope,
         "get_envelope",
         lambda adapter, exchange, connection, ref: adapter.get_envelope(exchange, connection, ref),
     )
-    return outcome.value if isinstance(outcome, Done) else None
+    if trust.is_doubtful and isinstance(outcome, Rejected) and outcome.code == "not_found":
+        # A definite answer: to ask again would never end, and nobody could give the message up meanwhile.
+        gone = Difference("unknown_to_provider", "The provider does not know the envelope.")
+        return Happened(Effect.QUARANTINED, envelope_id, (gone,))
+    if not isinstance(outcome, Done):
+        return unconfirmed
+    differences = compare_reference(envelope, outcome.value.reference)
+    return Happened(Effect.QUARANTINED, envelope_id, differences) if differences else outcome.value
+
+
+def _merged(confirmed: EnvelopeReport, told: EnvelopeReport) -> EnvelopeReport:
+    """What the provider answers, with the words of the message where it has more of them."""
+    return msgspec.structs.replace(
+        confirmed,
+        reason=confirmed.reason or told.reason,
+        recipients=(*confirmed.recipients, *told.recipients),
+    )
 
 
 async def _settle(
@@ -209,7 +284,8 @@ async def _happening(
     actor: Actor,
     source: Source,
 ) -> list[Event]:
-    if event.type not in _HAPPENINGS or event.type is None:
+    is_failure = event.type is EventType.RECIPIENT_AUTH_FAILED
+    if event.type is None or (event.type not in _HAPPENINGS and not is_failure):
         return []
     if event.type in _ECHOES and await _is_echo(tx, envelope, event.type):
         return []
@@ -230,6 +306,8 @@ async def _happening(
     recipient = find_recipient(envelope.recipients, told)
     if recipient is None:
         return []
+    if is_failure and advance_recipient(recipient.status, RecipientStatus.AUTH_FAILED) != recipient.status:
+        return []  # the first failure moves the status, and that is recorded; every further one is recorded here
     if event.type in _HANDED_ON and not recipient.status.is_terminal:
         recipient = await _put_successor(tx, envelope, recipient, event)
     return [

@@ -169,6 +169,8 @@ async def _apply_to_recipient(
             changes["completed_at"] = moment
         if told.reason:
             changes["reason"] = told.reason[:1000]
+        if told.ip_address:
+            changes["ip_address"] = told.ip_address[:50]
     if not changes:
         return []
     await change_recipient(tx, envelope.tenant_id, before.id, changes)

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from config.vault import Place
+from engine.ceremony.knowledge import encode_questions, make_question
 from gateway.envelopes.draft import FieldInput, RecipientInput
 from gateway.envelopes.model import StoredField, StoredRecipient
 from gateway.services import Services
@@ -20,12 +21,21 @@ async def build_recipient(
     position: int,
     recipient_id: UUID | None = None,
 ) -> StoredRecipient:
-    """A recipient's row, new unless an id is given; the access code goes into the vault here."""
+    """A recipient's row, new unless an id is given; access code and questions go into the vault here, and of the
+    answers their hashes only.
+    """
     recipient_id = recipient_id or services.ids.new()
     code = None
     if given.access_code:
         place = Place("recipients", "access_code", recipient_id)
         code = await services.vault.encrypt(services.database, tenant_id, place, given.access_code.encode())
+    knowledge = None
+    if given.knowledge_questions:
+        questions = [await make_question(one.question, one.answer) for one in given.knowledge_questions]
+        place = Place("recipients", "knowledge", recipient_id)
+        plain = encode_questions(questions)
+        knowledge = await services.vault.encrypt(services.database, tenant_id, place, plain)
+    first, *further = given.methods
     return StoredRecipient(
         id=recipient_id,
         position=position,
@@ -34,8 +44,10 @@ async def build_recipient(
         role=str(given.role),
         routing_order=given.routing_order,
         status=RecipientStatus.PENDING,
-        authentication_method=str(given.authentication),
+        authentication_method=str(first),
+        further_authentication=tuple(str(one) for one in further),
         access_code=code,
+        knowledge=knowledge,
         phone_country_code=given.phone.country_code if given.phone else "",
         phone_number=given.phone.number if given.phone else "",
         embedded=given.embedded,
@@ -80,6 +92,7 @@ def recipient_row(recipient: StoredRecipient) -> dict[str, Any]:
     """The row as insert_recipients takes it: bytes in PostgreSQL's hexadecimal form."""
     row: dict[str, Any] = msgspec.to_builtins(recipient)
     row["access_code"] = f"\\x{recipient.access_code.hex()}" if recipient.access_code else None
+    row["knowledge"] = f"\\x{recipient.knowledge.hex()}" if recipient.knowledge else None
     return row
 
 

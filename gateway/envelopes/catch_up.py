@@ -1,25 +1,27 @@
 """Asks providers about open envelopes from which nothing was heard for long: a webhook may have been lost.
 
-A provider gives a message up in the end, and one that could not be told where to send its messages never sends
-any. What is read has the effect that the message would have had. The older an envelope, the more rarely it is
-asked about: an account's calls are counted. Must never ask more often than providers tolerate for one object.
+A provider gives a message up in the end, one that could not be told where to send its messages never sends any, and
+not every provider's list says all (sweep_changes.py). What is read has the effect that the message would have had.
+The older an envelope, the more rarely it is asked about: an account's calls are counted. Must never ask more often
+than providers tolerate for one object.
 """
 
 import asyncio
 import logging
 from uuid import UUID
 
-from adapters.kit.outcome import Done
-from gateway.envelopes.apply_report import apply_report
+from adapters.kit.outcome import Done, Outcome, Rejected
+from gateway.envelopes.drift import Drift, DriftKind, FoundBy, apply_seen, note_stranger
+from gateway.envelopes.model import StoredEnvelope
 from gateway.envelopes.provider_call import call_provider
-from gateway.envelopes.store import load_envelope, lock_envelope
+from gateway.envelopes.store import load_envelope
 from gateway.services import Services
-from normalizer.events import SYSTEM, Source, SourceKind
+from gateway.tenants.open_connection import open_connection
+from normalizer.envelope import EnvelopeReport
 
 logger = logging.getLogger("countersign.envelopes")
 
 _AT_ONCE = 5
-_SOURCE = Source(kind=SourceKind.RECONCILE)
 
 
 async def catch_up_due(services: Services, at_most: int = 20) -> int:
@@ -42,17 +44,43 @@ async def catch_up_due(services: Services, at_most: int = 20) -> int:
 async def catch_up(services: Services, tenant_id: UUID, envelope_id: UUID) -> None:
     """One question, and what follows from the answer. Without an answer it is asked again another time."""
     envelope = await load_envelope(services.database, tenant_id, envelope_id)
+    if envelope.connection_id is None or envelope.provider_ref is None:
+        return
+    opened = await open_connection(services, tenant_id, envelope.connection_id, envelope.connection_version)
+    if not await services.executor.may_poll(opened.adapter, opened.connection, envelope.provider_ref):
+        return
     outcome = await call_provider(
         services,
         envelope,
         "get_envelope",
         lambda adapter, exchange, connection, ref: adapter.get_envelope(exchange, connection, ref),
     )
-    if not isinstance(outcome, Done):
-        return
-    async with services.database.transaction(tenant_id) as tx:
-        locked = await lock_envelope(tx, tenant_id, envelope_id)
-        if locked.provider_ref != envelope.provider_ref or locked.status.is_terminal:
-            return
-        await apply_report(services, tx, locked, outcome.value, SYSTEM, _SOURCE)
-        await tx.commit()
+    if isinstance(outcome, Done):
+        await apply_seen(
+            services,
+            tenant_id,
+            envelope_id,
+            outcome.value,
+            FoundBy.READ,
+            expects_webhooks=bool(opened.connection.webhook_url),
+        )
+    elif _is_gone(outcome):
+        await _note_gone(services, envelope)
+
+
+def _is_gone(outcome: Outcome[EnvelopeReport]) -> bool:
+    return isinstance(outcome, Rejected) and outcome.code == "not_found"
+
+
+async def _note_gone(services: Services, envelope: StoredEnvelope) -> None:
+    assert envelope.connection_id is not None  # noqa: S101 - it has a provider's id
+    found = Drift(
+        connection_id=envelope.connection_id,
+        envelope_id=envelope.id,
+        provider_ref=envelope.provider_ref or "",
+        kind=DriftKind.GONE,
+        ours=str(envelope.status),
+        theirs="",
+        found_by=FoundBy.READ,
+    )
+    await note_stranger(services, envelope.tenant_id, found)

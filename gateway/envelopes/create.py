@@ -1,9 +1,7 @@
 """Creates an envelope from one request: documents, recipients, fields; and sends it when asked."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -12,8 +10,9 @@ from gateway.claims import Claim
 from gateway.envelopes.build import build_field, build_recipient
 from gateway.envelopes.defaults import choose_expiration, choose_reminders
 from gateway.envelopes.dispatch import plan_dispatch, routed_event
-from gateway.envelopes.documents import IngestedDocument, document_events, drop_document, ingest_document
+from gateway.envelopes.documents import document_events
 from gateway.envelopes.draft import EnvelopeInput, find_envelope_faults
+from gateway.envelopes.examination import note_examinations
 from gateway.envelopes.facts import envelope_event, part_event, recipient_event
 from gateway.envelopes.insert import NewEnvelope, RoutingChanged, write_envelope
 from gateway.envelopes.model import (
@@ -24,12 +23,13 @@ from gateway.envelopes.model import (
 )
 from gateway.envelopes.plan import Plan
 from gateway.envelopes.route import choose_route
-from gateway.envelopes.store import load_document
+from gateway.envelopes.take_documents import TakenDocuments, drop_documents, take_documents
 from gateway.services import Caller, Services
+from gateway.templates.use import FilledTemplate, fill_template
 from normalizer.canonical import Json
 from normalizer.errors import ValidationFailed
 from normalizer.events import Event, ResourceType
-from normalizer.ids import Kind, print_id, read_id
+from normalizer.ids import Kind, print_id
 from normalizer.status import EnvelopeStatus
 from normalizer.vocabulary import LedgerType
 
@@ -49,57 +49,48 @@ async def create_envelope(
     Raises ValidationFailed with everything that is wrong, NotFound for documents, Conflict for a document
     that is in another envelope. Nothing is written unless everything is.
     """
-    faults = find_envelope_faults(draft, services.clock.now(), services.settings.limit)
+    filled = await fill_template(services, caller.tenant_id, draft)
+    faults = find_envelope_faults(filled.draft, services.clock.now(), services.settings.limit)
     if faults:
         raise ValidationFailed("The envelope cannot be taken as it is.", faults)
-    ingested: dict[int, IngestedDocument] = {}
+    taken = TakenDocuments()
     try:
-        return await _create(services, caller, draft, claim, ingested)
+        await take_documents(services, caller.tenant_id, filled.draft, filled.documents, taken)
+        created = await _create(services, caller, filled, claim, taken)
     except StoreUnavailable:
         raise  # the rows may have been written, and then the bytes are theirs
     except Exception:
-        # Bytes without a row belong to nobody: they go, whatever it was that stopped us.
-        for document in ingested.values():
-            await drop_document(services, caller.tenant_id, document)
+        await drop_documents(services, caller.tenant_id, taken)  # whatever it was that stopped us
         raise
+    await note_examinations(services, caller.tenant_id, taken.examined)
+    return created
 
 
 async def _create(
-    services: Services,
-    caller: Caller,
-    draft: EnvelopeInput,
-    claim: Claim | None,
-    ingested: dict[int, IngestedDocument],
+    services: Services, caller: Caller, filled: FilledTemplate, claim: Claim | None, taken: TakenDocuments
 ) -> CreatedEnvelope:
-    attached: dict[int, StoredDocument] = {}
-    for position, document in enumerate(draft.documents, start=1):
-        if document.document_id:
-            document_id = read_id(Kind.DOCUMENT, document.document_id)
-            attached[position] = await load_document(services.database, caller.tenant_id, document_id)
-        else:
-            ingested[position] = await ingest_document(
-                services, caller.tenant_id, document.name, document.content_base64
-            )
-    envelope = await _assemble(services, caller, draft, ingested, attached)
-    new = NewEnvelope(envelope, frozenset(ingested), frozenset(attached))
-    events = _events(services, caller, envelope, ingested, attached)
+    draft = filled.draft
+    envelope = await _assemble(services, caller, draft, taken)
+    new = NewEnvelope(envelope, taken.new, frozenset(taken.attached))
+    events = _events(services, caller, envelope, filled, taken)
     plan = None
     at_hand: dict[str, bytes] = {}
     if draft.send:
         # What came inside the request and was stored as it is need not be fetched again.
         at_hand = {
             document.blob_key: draft.documents[position - 1].content_base64
-            for position, document in ingested.items()
+            for position, document in taken.ingested.items()
             if not document.source_sha256
         }
         route = await choose_route(services, envelope, from_memory=True)
-        plan = plan_dispatch(envelope, route, at_hand=at_hand)
+        plan = plan_dispatch(envelope, route, at_hand=at_hand, version=envelope.version)
     try:
         await write_envelope(services, new, _with_route(services, caller, events, plan), claim, plan)
     except RoutingChanged:
         # An administrator was faster than our memory: once more, with what holds now.
         services.routings.drop(caller.tenant_id)
-        plan = plan_dispatch(envelope, await choose_route(services, envelope), at_hand=at_hand)
+        route = await choose_route(services, envelope)
+        plan = plan_dispatch(envelope, route, at_hand=at_hand, version=envelope.version)
         await write_envelope(services, new, _with_route(services, caller, events, plan), claim, plan)
     return CreatedEnvelope(envelope, plan)
 
@@ -111,21 +102,12 @@ def _with_route(
 
 
 async def _assemble(
-    services: Services,
-    caller: Caller,
-    draft: EnvelopeInput,
-    ingested: Mapping[int, IngestedDocument],
-    attached: Mapping[int, StoredDocument],
+    services: Services, caller: Caller, draft: EnvelopeInput, taken: TakenDocuments
 ) -> StoredEnvelope:
     now = services.clock.now()
     envelope_id = services.ids.new()
     first_hours, every_hours = choose_reminders(services.settings.signature, draft.reminders)
-    documents = tuple(
-        attached[position]
-        if position in attached
-        else _stored(ingested[position], envelope_id, position, now)
-        for position in range(1, len(draft.documents) + 1)
-    )
+    documents = taken.in_order(envelope_id, now)
     recipients = []
     fields: list[StoredField] = []
     for position, given in enumerate(draft.recipients, start=1):
@@ -147,6 +129,7 @@ async def _assemble(
         external_reference=draft.reference,
         document_type=draft.document_type,
         authentication_level=str(draft.authentication_level),
+        signature_level=str(draft.signature_level),
         language=draft.language,
         template_ref=draft.template_ref,
         metadata=draft.metadata,
@@ -179,31 +162,12 @@ async def _assemble(
     )
 
 
-def _stored(document: IngestedDocument, envelope_id: UUID, position: int, now: datetime) -> StoredDocument:
-    return StoredDocument(
-        id=document.id,
-        envelope_id=envelope_id,
-        position=position,
-        name=document.name,
-        media_type=document.media_type,
-        size_bytes=document.size_bytes,
-        sha256=document.sha256,
-        page_count=document.page_count,
-        pages=document.pages,
-        blob_key=document.blob_key,
-        source_media_type=document.source_media_type,
-        source_sha256=document.source_sha256,
-        status="ready",
-        created_at=now,
-    )
-
-
 def _events(
     services: Services,
     caller: Caller,
     envelope: StoredEnvelope,
-    ingested: Mapping[int, IngestedDocument],
-    attached: Mapping[int, StoredDocument],
+    filled: FilledTemplate,
+    taken: TakenDocuments,
 ) -> list[Event]:
     facts: dict[str, Json] = {
         "documents": len(envelope.documents),
@@ -211,16 +175,20 @@ def _events(
         "fields": len(envelope.fields),
         "reference": envelope.external_reference,
     }
+    if filled.template is not None:
+        facts["template"] = print_id(Kind.TEMPLATE, filled.template.id)
+        facts["template_version"] = filled.template.version
     events = [
         envelope_event(
             services, LedgerType.ENVELOPE_CREATED, envelope, caller.actor, caller.source, facts=facts
         )
     ]
-    for document in ingested.values():
+    for document in taken.ingested.values():
         events.extend(document_events(services, caller, document, envelope.id))
     events.extend(
         document_added(services, caller, envelope, document, position)
-        for position, document in attached.items()
+        for position, document in enumerate(envelope.documents, start=1)
+        if position not in taken.ingested
     )
     events.extend(
         recipient_event(

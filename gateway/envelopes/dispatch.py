@@ -42,7 +42,7 @@ async def pin_route(
     mode: SendMode = SendMode.SEND,
 ) -> tuple[Plan, Event]:
     """Writes the choice in the caller's transaction, who records the event and commits."""
-    plan = plan_dispatch(envelope, route, mode)
+    plan = plan_dispatch(envelope, route, mode, version=envelope.version + 1)
     await tx.driver.execute(
         "SELECT begin_dispatch($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10)",
         envelope.tenant_id,
@@ -64,9 +64,14 @@ def plan_dispatch(
     route: Route,
     mode: SendMode = SendMode.SEND,
     at_hand: Mapping[str, bytes] | None = None,
+    *,
+    version: int,
 ) -> Plan:
+    """`version`: what the envelope's will be, when the plan has been written with it."""
     epoch = envelope.dispatch_epoch + 1
-    return Plan(envelope=envelope, route=route, epoch=epoch, mode=mode, at_hand=at_hand or {})
+    return Plan(
+        envelope=envelope, route=route, epoch=epoch, version=version, mode=mode, at_hand=at_hand or {}
+    )
 
 
 def routed_event(services: Services, caller: Caller, plan: Plan) -> Event:
@@ -113,7 +118,7 @@ async def _settle_with_more(
     """In a transaction: with the pin of the next try, or with what a faster webhook left to be said."""
     following: Plan | None = None
     async with services.database.transaction(plan.envelope.tenant_id) as tx:
-        settled = await settle_within(tx, verdict)
+        settled = await settle_within(tx, plan, verdict)
         events = list(verdict.events) if settled.changed else []
         if route is not None and settled.changed:
             envelope = msgspec.structs.replace(plan.envelope, dispatch_epoch=plan.epoch)

@@ -27,10 +27,11 @@ from engine.documents.pages import (
     detect_media_type,
     read_pdf_facts,
 )
+from gateway.envelopes.examined import PROCESSING
 from gateway.services import Caller, Services
 from normalizer.canonical import Json
 from normalizer.document import DOCX, PDF
-from normalizer.errors import ValidationFailed
+from normalizer.errors import Finding, ValidationFailed
 from normalizer.events import Event, ResourceType
 from normalizer.ids import Kind, print_id
 from normalizer.vocabulary import LedgerType
@@ -58,30 +59,39 @@ class IngestedDocument(msgspec.Struct, frozen=True, kw_only=True):
     blob_key: str
     source_media_type: str
     source_sha256: str
+    status: str = "ready"
+    findings: tuple[Finding, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_signed: bool = False
 
 
 async def upload_document(
-    services: Services, caller: Caller, name: str, chunks: AsyncIterator[bytes]
+    services: Services, caller: Caller, name: str, chunks: AsyncIterator[bytes], *, examine: bool = False
 ) -> IngestedDocument:
-    """Stores a document that is in no envelope yet, and records it in the tenant's chain.
+    """Stores a document that is in no envelope yet, and records it in the tenant's chain. With `examine` a PDF
+    is not looked into here: it is processing, and examination.settle_document does that.
 
     An error of `chunks` passes and leaves nothing behind. Raises ValidationFailed.
     """
-    document = await ingest_stream(services, caller.tenant_id, name, chunks)
+    document = await ingest_stream(services, caller.tenant_id, name, chunks, measure=not examine)
+    if examine and document.media_type == PDF:
+        document = msgspec.structs.replace(document, status=PROCESSING)
     try:
         await _write_row(services, caller, document)
     except StoreUnavailable:
         raise  # the row may have been written, and then the bytes are its own
     except Exception:
-        await drop_document(services, caller.tenant_id, document)
+        await drop_document(services, caller.tenant_id, document.blob_key)
         raise
     return document
 
 
 async def ingest_stream(
-    services: Services, tenant_id: UUID, name: str, chunks: AsyncIterator[bytes]
+    services: Services, tenant_id: UUID, name: str, chunks: AsyncIterator[bytes], *, measure: bool = True
 ) -> IngestedDocument:
-    """Checks and stores what streams in. Raises ValidationFailed with what was found and what to do."""
+    """Checks and stores what streams in; without `measure` a PDF's pages are not read. Raises ValidationFailed
+    with what was found and what to do.
+    """
     limit = services.settings.limit.document_bytes
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
         spool = cast("BinaryIO", spooled)
@@ -92,11 +102,13 @@ async def ingest_stream(
                 del chunk
             spool.seek(0)
             async with _converting:
-                return await ingest_document(services, tenant_id, name, spool.read())
+                return await ingest_document(services, tenant_id, name, spool.read(), measure=measure)
         blob = await services.blobs.put(tenant_id, _spooled(head, rest, spool))
         try:
             spool.seek(0)
-            facts = await asyncio.to_thread(_facts_of, media_type, spool)
+            facts = None
+            if measure or media_type != PDF:
+                facts = await asyncio.to_thread(_facts_of, media_type, spool)
         except DocumentRefused as refusal:
             await _delete(services, tenant_id, blob.key)
             raise _refused(refusal) from refusal
@@ -106,14 +118,16 @@ async def ingest_stream(
     return _document(services, name, media_type, blob, facts)
 
 
-async def ingest_document(services: Services, tenant_id: UUID, name: str, content: bytes) -> IngestedDocument:
+async def ingest_document(
+    services: Services, tenant_id: UUID, name: str, content: bytes, *, measure: bool = True
+) -> IngestedDocument:
     """The same for bytes that are in memory already: small files that came inside a request, and images."""
     _check_size(len(content), services.settings.limit.document_bytes)
     try:
         if len(content) <= _INLINE_BYTES:
-            media_type, stored, facts = _examine(content)
+            media_type, stored, facts = _look_into(content, measure=measure)
         else:
-            media_type, stored, facts = await asyncio.to_thread(_examine, content)
+            media_type, stored, facts = await asyncio.to_thread(_look_into, content, measure=measure)
     except DocumentRefused as refusal:
         raise _refused(refusal) from refusal
     blob = await services.blobs.put(tenant_id, _once(stored))
@@ -125,9 +139,9 @@ async def ingest_document(services: Services, tenant_id: UUID, name: str, conten
     )
 
 
-async def drop_document(services: Services, tenant_id: UUID, document: IngestedDocument) -> None:
+async def drop_document(services: Services, tenant_id: UUID, blob_key: str) -> None:
     """Removes the bytes of a document whose row was not written."""
-    await _delete(services, tenant_id, document.blob_key)
+    await _delete(services, tenant_id, blob_key)
 
 
 def document_events(
@@ -178,8 +192,8 @@ async def _write_row(services: Services, caller: Caller, document: IngestedDocum
     async with services.database.transaction(caller.tenant_id) as tx:
         await tx.driver.execute(
             "INSERT INTO documents (tenant_id, id, name, media_type, size_bytes, sha256, page_count, pages,"
-            " blob_key, source_media_type, source_sha256)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11)",
+            " blob_key, source_media_type, source_sha256, status)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12)",
             caller.tenant_id,
             document.id,
             document.name,
@@ -191,6 +205,7 @@ async def _write_row(services: Services, caller: Caller, document: IngestedDocum
             document.blob_key,
             document.source_media_type,
             document.source_sha256,
+            document.status,
         )
         await services.recorder.record(tx, document_events(services, caller, document, None))
         await tx.commit()
@@ -213,9 +228,11 @@ def _document(
     )
 
 
-def _examine(content: bytes) -> tuple[str, bytes, PdfFacts | None]:
+def _look_into(content: bytes, *, measure: bool) -> tuple[str, bytes, PdfFacts | None]:
     """(media type of what came, bytes to store, page facts)."""
     media_type = detect_media_type(content[:_SNIFFED])
+    if media_type == PDF and not measure:
+        return media_type, content, None
     if media_type in {PDF, DOCX}:
         whole = content if media_type == PDF else io.BytesIO(content)
         return media_type, content, _facts_of(media_type, whole)

@@ -4,12 +4,15 @@ Structs here are the API's own bodies: unknown attributes are refused, names are
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from config.settings import LimitSettings
+from engine.ceremony.hashed_answer import is_empty_answer
+from normalizer.envelope import SignatureLevel
 from normalizer.errors import Finding
 from normalizer.field import Anchor, FieldType
 from normalizer.recipient import AuthenticationLevel, AuthenticationMethod, Phone, Role
@@ -40,13 +43,27 @@ class FieldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     group: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
+class QuestionInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer is hashed at once: it is not kept and never returned. Its repr shows nothing."""
+
+    question: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    answer: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+    def __repr__(self) -> str:
+        return "QuestionInput(***)"
+
+
 class RecipientInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Either `authentication` or, for several methods asked one after the other, `authentication_methods`."""
+
     name: Text100
     email: Text200
     role: Role = Role.SIGNER
     routing_order: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     authentication: AuthenticationMethod = AuthenticationMethod.EMAIL
+    authentication_methods: Annotated[tuple[AuthenticationMethod, ...], msgspec.Meta(max_length=6)] = ()
     access_code: Annotated[str, msgspec.Meta(max_length=50)] = ""
+    knowledge_questions: Annotated[tuple[QuestionInput, ...], msgspec.Meta(max_length=10)] = ()
     phone: Phone | None = None
     embedded: bool = False
     host_name: Annotated[str, msgspec.Meta(max_length=100)] = ""
@@ -56,6 +73,12 @@ class RecipientInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     language: Annotated[str, msgspec.Meta(max_length=35)] = ""
     country: Annotated[str, msgspec.Meta(max_length=2)] = ""
     fields: tuple[FieldInput, ...] = ()
+
+    @property
+    def methods(self) -> tuple[AuthenticationMethod, ...]:
+        """Every method once, in order. The e-mail is how the link comes: beside others it says nothing."""
+        named = tuple(dict.fromkeys(self.authentication_methods)) or (self.authentication,)
+        return tuple(one for one in named if one is not AuthenticationMethod.EMAIL) or named[:1]
 
 
 class DocumentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +95,10 @@ class RemindersInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class EnvelopeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new envelope. `send` False (the default) keeps it as a draft. `reference` is the caller's own key."""
+    """A new envelope. `send` False (the default) keeps it as a draft. `reference` is the caller's own key.
+    `template_id`: one of the tenant's own templates, whose roles are taken by `roles` (name of the role: who) or by
+    recipients with that `template_role`. `template_ref` names one at the provider instead.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     documents: tuple[DocumentInput, ...] = ()
@@ -81,10 +107,13 @@ class EnvelopeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     reference: Text200 = ""
     document_type: Annotated[str, msgspec.Meta(max_length=100)] = ""
     authentication_level: AuthenticationLevel = AuthenticationLevel.EMAIL
+    signature_level: SignatureLevel = SignatureLevel.SES
     expires_at: datetime | None = None
     expiry_warn_days: Annotated[int, msgspec.Meta(ge=0, le=120)] = 0
     reminders: RemindersInput | None = None
     template_ref: Text200 = ""
+    template_id: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    roles: dict[str, RecipientInput] = {}
     language: Annotated[str, msgspec.Meta(max_length=35)] = ""
     metadata: dict[str, str] = {}
     send: bool = False
@@ -100,6 +129,7 @@ class EnvelopeChange(
     reference: Text200 | msgspec.UnsetType = msgspec.UNSET
     document_type: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     authentication_level: AuthenticationLevel | msgspec.UnsetType = msgspec.UNSET
+    signature_level: SignatureLevel | msgspec.UnsetType = msgspec.UNSET
     expires_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     expiry_warn_days: Annotated[int, msgspec.Meta(ge=0, le=120)] | msgspec.UnsetType = msgspec.UNSET
     reminders: RemindersInput | msgspec.UnsetType | None = msgspec.UNSET
@@ -112,6 +142,7 @@ def find_envelope_faults(draft: EnvelopeInput, now: datetime, limits: LimitSetti
     """Everything wrong with the input by itself, each with a JSON pointer; () when there is nothing."""
     faults: list[Finding] = []
     faults.extend(find_attribute_faults(draft.expires_at, draft.metadata, now))
+    faults.extend(find_level_faults(draft.signature_level))
     placed = sum(len(recipient.fields) for recipient in draft.recipients)
     for where, what, number, limit in (
         ("/documents", "documents", len(draft.documents), limits.documents_per_envelope),
@@ -166,23 +197,52 @@ def find_attribute_faults(
     return tuple(faults)
 
 
+def find_level_faults(level: SignatureLevel) -> tuple[Finding, ...]:
+    if level is not SignatureLevel.QES:
+        return ()
+    return (
+        Finding(
+            "/signature_level",
+            "A qualified signature needs a key that a qualified trust service provider keeps: none is connected.",
+            "Ask for aes or ses; the level is never lowered for you.",
+        ),
+    )
+
+
 def find_recipient_faults(recipient: RecipientInput, where: str) -> tuple[Finding, ...]:
     faults = []
     if not is_email(recipient.email):
         faults.append(Finding(f"{where}/email", "This is not an e-mail address.", "Write it as name@host."))
-    if recipient.authentication is AuthenticationMethod.ACCESS_CODE and not recipient.access_code:
-        faults.append(Finding(f"{where}/access_code", "Authentication by access code needs the code."))
-    if recipient.authentication in {AuthenticationMethod.SMS, AuthenticationMethod.PHONE_CALL}:
-        phone = recipient.phone
-        if phone is None or not (phone.country_code.isdecimal() and phone.number.isdecimal()):
-            faults.append(
-                Finding(f"{where}/phone", "Authentication by phone needs a number.", "Digits only, no plus.")
-            )
+    faults.extend(_method_faults(recipient, where))
     if recipient.role is Role.IN_PERSON and not (recipient.host_name and is_email(recipient.host_email)):
         faults.append(Finding(f"{where}/host_name", "An in-person signer needs host_name and host_email."))
     if any(ord(letter) < 32 for letter in recipient.name):
         faults.append(Finding(f"{where}/name", "A name has no control characters."))
     return tuple(faults)
+
+
+def _method_faults(recipient: RecipientInput, where: str) -> Iterator[Finding]:
+    methods = recipient.methods
+    if recipient.authentication_methods and recipient.authentication not in {
+        AuthenticationMethod.EMAIL,
+        *recipient.authentication_methods,
+    }:
+        problem = "authentication is not among authentication_methods."
+        yield Finding(f"{where}/authentication_methods", problem, "Give one of the two.")
+    if AuthenticationMethod.ACCESS_CODE in methods and not recipient.access_code.strip():
+        yield Finding(f"{where}/access_code", "Authentication by access code needs the code.")
+    if {AuthenticationMethod.SMS, AuthenticationMethod.PHONE_CALL} & set(methods):
+        phone = recipient.phone
+        if phone is None or not (phone.country_code.isdecimal() and phone.number.isdecimal()):
+            yield Finding(
+                f"{where}/phone", "Authentication by phone needs a number.", "Digits only, no plus."
+            )
+    if recipient.knowledge_questions and AuthenticationMethod.KNOWLEDGE not in methods:
+        problem = "Questions are asked of a recipient who authenticates by knowledge only."
+        yield Finding(f"{where}/knowledge_questions", problem, "Add knowledge to authentication_methods.")
+    for number, one in enumerate(recipient.knowledge_questions):
+        if not one.question.strip() or is_empty_answer(one.answer):
+            yield Finding(f"{where}/knowledge_questions/{number}", "A question and its answer are not empty.")
 
 
 def find_field_faults(field: FieldInput, role: Role, where: str) -> tuple[Finding, ...]:

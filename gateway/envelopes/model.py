@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from normalizer.envelope import Degradation
+from normalizer.errors import Finding
 from normalizer.status import EnvelopeStatus, RecipientStatus
 
 
@@ -39,6 +40,8 @@ class StoredField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """`status`: processing, ready or refused. `removed`: what its examination takes out before it is signed."""
+
     id: UUID
     envelope_id: UUID | None
     position: int
@@ -53,10 +56,13 @@ class StoredDocument(msgspec.Struct, frozen=True, kw_only=True):
     source_sha256: str
     status: str
     created_at: datetime
+    findings: tuple[Finding, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_signed: bool = False
 
 
 class StoredRecipient(msgspec.Struct, frozen=True, kw_only=True):
-    """`access_code` is vault ciphertext."""
+    """`access_code` and `knowledge` are vault ciphertext."""
 
     id: UUID
     position: int
@@ -80,6 +86,13 @@ class StoredRecipient(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     delivered_at: datetime | None
     completed_at: datetime | None
+    further_authentication: tuple[str, ...] = ()
+    knowledge: bytes | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every method of authentication, in the order in which they are asked for."""
+        return (self.authentication_method, *self.further_authentication)
 
 
 class StoredEnvelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +107,7 @@ class StoredEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     external_reference: str
     document_type: str
     authentication_level: str
+    signature_level: str
     language: str
     template_ref: str
     metadata: dict[str, str]

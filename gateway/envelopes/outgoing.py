@@ -3,10 +3,11 @@
 import msgspec
 
 from config.vault import Place
+from engine.ceremony.knowledge import decode_questions
 from gateway.envelopes.model import StoredDocument, StoredEnvelope, StoredField, StoredRecipient
 from gateway.services import Services
 from normalizer.document import Document, PageSize
-from normalizer.envelope import Envelope, Expiration, Reminders, Sender
+from normalizer.envelope import Envelope, Expiration, Reminders, Sender, SignatureLevel
 from normalizer.errors import Finding, ValidationFailed
 from normalizer.field import DEFAULT_SIZE, Anchor, Field, FieldType
 from normalizer.ids import Kind, print_id
@@ -14,6 +15,7 @@ from normalizer.recipient import (
     AccessCode,
     AuthenticationLevel,
     AuthenticationMethod,
+    KnowledgeQuestion,
     Phone,
     Recipient,
     Role,
@@ -111,6 +113,7 @@ async def build_outgoing(services: Services, envelope: StoredEnvelope, epoch: in
         fields=tuple(_field(field) for field in envelope.fields if field.recipient_id is not None),
         sender=Sender(envelope.sender_id, envelope.sender_name, envelope.sender_email),
         authentication_level=AuthenticationLevel(envelope.authentication_level),
+        signature_level=SignatureLevel(envelope.signature_level),
         reminders=reminders,
         expiration=expiration,
         template_ref=envelope.template_ref,
@@ -130,6 +133,11 @@ async def _recipient(services: Services, envelope: StoredEnvelope, stored: Store
         place = Place("recipients", "access_code", stored.id)
         plain = await services.vault.decrypt(services.database, envelope.tenant_id, place, stored.access_code)
         code = AccessCode(plain.decode())
+    questions: tuple[KnowledgeQuestion, ...] = ()
+    if stored.knowledge is not None:
+        place = Place("recipients", "knowledge", stored.id)
+        plain = await services.vault.decrypt(services.database, envelope.tenant_id, place, stored.knowledge)
+        questions = decode_questions(plain)
     phone = Phone(stored.phone_country_code, stored.phone_number) if stored.phone_number else None
     return Recipient(
         id=stored.id,
@@ -138,7 +146,9 @@ async def _recipient(services: Services, envelope: StoredEnvelope, stored: Store
         role=Role(stored.role),
         routing_order=stored.routing_order,
         authentication=AuthenticationMethod(stored.authentication_method),
+        further_authentication=tuple(AuthenticationMethod(one) for one in stored.further_authentication),
         access_code=code,
+        knowledge=questions,
         phone=phone,
         embedded=stored.embedded,
         host_name=stored.host_name,

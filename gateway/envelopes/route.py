@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.envelopes.examined import check_examined
 from gateway.envelopes.model import StoredEnvelope
 from gateway.envelopes.outgoing import build_outgoing, check_ready, client_reference
 from gateway.routing.policy import Candidate, EnvelopeFacts, Routing, choose_candidates
@@ -53,6 +54,7 @@ async def choose_route(
     Raises ValidationFailed for a draft that is not ready, UnsupportedFeature when no candidate can do it.
     """
     check_ready(envelope)
+    check_examined(envelope.documents)
     skipped: list[Json] = []
     version: Json = 0
     stamp = ""
@@ -62,7 +64,7 @@ async def choose_route(
         skipped = [*(earlier if isinstance(earlier, list) else ()), why]
         version = failed.decision.get("policy_version", 0)
     if candidates is None:
-        routing = await _load_routing(services, envelope.tenant_id, from_memory=from_memory)
+        routing = await load_routing(services, envelope.tenant_id, from_memory=from_memory)
         stamp = routing.stamp
         preferred = services.settings.signature.default_provider
         candidates = choose_candidates(routing, _facts(envelope), preferred)
@@ -99,7 +101,8 @@ async def choose_route(
     raise first_refusal
 
 
-async def _load_routing(services: Services, tenant_id: UUID, *, from_memory: bool) -> Routing:
+async def load_routing(services: Services, tenant_id: UUID, *, from_memory: bool) -> Routing:
+    """The tenant's policy and connections; from memory they are up to ten seconds old."""
     now_s = services.clock.monotonic()
     if from_memory and (known := services.routings.get(tenant_id, now_s)) is not None:
         return known

@@ -6,7 +6,9 @@ left alone.
 """
 
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from adapters.kit.outcome import AuthFailed, Done, NotSent, Outcome, Rejected, Throttled, Unknown
@@ -14,10 +16,9 @@ from adapters.kit.port import Created, SendMode
 from config.database import Transaction
 from gateway.envelopes.apply_report import ENVELOPE_ENTRY
 from gateway.envelopes.facts import envelope_event
-from gateway.envelopes.model import DispatchState, StoredEnvelope
+from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredField
 from gateway.envelopes.plan import Plan
 from gateway.envelopes.problems import failure_of, note_of, refusal_error
-from gateway.envelopes.store import decode_envelope
 from gateway.services import Caller, Services
 from normalizer.canonical import Json
 from normalizer.errors import CallerError, CountersignError
@@ -31,18 +32,20 @@ Ended = Outcome[Created] | CallerError
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`row`: the arguments of end_dispatch. `events` are recorded when it changes anything. `problem`: the
-    error for a caller who waits.
+    error for a caller who waits. `written`: what the envelope's columns will hold, as far as it is known here.
     """
 
     status: EnvelopeStatus
     row: tuple[Any, ...]
+    written: dict[str, Any]
     events: tuple[Event, ...]
     problem: CountersignError | None
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """How a dispatch ended for the caller: `problem` is None, or the error to answer with. `changed` False:
-    a webhook or a look-up had settled it before. `envelope` is what is stored now, when this has changed it.
+    a webhook or a look-up had settled it before. `envelope` is what is stored now, when nobody but this plan has
+    written it since the plan was made; None: ask the database.
     """
 
     status: EnvelopeStatus
@@ -59,22 +62,23 @@ async def settle_at_once(services: Services, plan: Plan, verdict: Verdict) -> Se
     if record is None:
         return None
     places = ", ".join(f"${number}" for number in range(12, 23))
-    stored = await services.database.fetchval(
-        f"SELECT end_dispatch_recorded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, {places})",
+    row = await services.database.fetchrow(
+        f"SELECT * FROM end_dispatch_recorded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, {places})",
         *verdict.row,
         *record,
     )
-    if stored is not None:
+    settled = _settled(plan, verdict, row)
+    if settled.changed:
         await services.recorder.announced()
-    return _settled(verdict, stored)
+    return settled
 
 
-async def settle_within(tx: Transaction, verdict: Verdict) -> Settled:
+async def settle_within(tx: Transaction, plan: Plan, verdict: Verdict) -> Settled:
     """In the caller's transaction, who records the verdict's events when it changed anything, and commits."""
-    stored = await tx.driver.fetchval(
-        "SELECT end_dispatch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)", *verdict.row
+    row = await tx.driver.fetchrow(
+        "SELECT * FROM end_dispatch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11)", *verdict.row
     )
-    return _settled(verdict, stored)
+    return _settled(plan, verdict, row)
 
 
 def judge(services: Services, caller: Caller, plan: Plan, outcome: Ended) -> Verdict:
@@ -139,15 +143,37 @@ def judge(services: Services, caller: Caller, plan: Plan, outcome: Ended) -> Ver
                 services, kind, processing, caller.actor, caller.source, status=status, facts=facts
             ),
         )
-    return Verdict(status=status, row=row, events=events, problem=problem)
+    written = {"status": status, "dispatch_state": state, "provider_status": word[:60], "last_error": error}
+    return Verdict(status=status, row=row, written=written, events=events, problem=problem)
 
 
-def _settled(verdict: Verdict, stored: str | None) -> Settled:
-    if stored is None:
+def _settled(plan: Plan, verdict: Verdict, row: asyncpg.Record | None) -> Settled:
+    if row is None or row["version"] is None:
         return Settled(status=verdict.status, changed=False)
-    return Settled(
-        status=verdict.status, changed=True, problem=verdict.problem, envelope=decode_envelope(stored)
+    envelope = _as_stored(plan, verdict, row) if row["version"] == plan.version + 1 else None
+    return Settled(status=verdict.status, changed=True, problem=verdict.problem, envelope=envelope)
+
+
+def _as_stored(plan: Plan, verdict: Verdict, row: asyncpg.Record) -> StoredEnvelope:
+    """The envelope as load_envelope would give it: reading it again costs as much as writing it."""
+    chosen = plan.route.candidate.connection
+    return msgspec.structs.replace(
+        plan.envelope,
+        dispatch_epoch=plan.epoch,
+        provider=chosen.provider,
+        connection_id=chosen.id,
+        connection_version=plan.route.opened.version,
+        routing=plan.route.decision,
+        degraded=plan.route.losses,
+        lookups=0,
+        fields=tuple(sorted(plan.envelope.fields, key=_field_order)),
+        **verdict.written,
+        **row,
     )
+
+
+def _field_order(field: StoredField) -> tuple[UUID, int, float, float, UUID]:
+    return (field.document_id, field.page_number, field.y, field.x, field.id)
 
 
 def _recorded_as(status: EnvelopeStatus, outcome: Ended) -> LedgerType | None:

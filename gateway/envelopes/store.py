@@ -26,6 +26,7 @@ _CHANGEABLE = frozenset(
         "external_reference",
         "document_type",
         "authentication_level",
+        "signature_level",
         "language",
         "template_ref",
         "metadata",
@@ -52,7 +53,9 @@ _RECIPIENT_CHANGEABLE = frozenset(
         "routing_order",
         "status",
         "authentication_method",
+        "further_authentication",
         "access_code",
+        "knowledge",
         "phone_country_code",
         "phone_number",
         "embedded",
@@ -127,11 +130,6 @@ async def load_document(source: Database | Transaction, tenant_id: UUID, documen
 def _decode(row: str | None, envelope_id: UUID) -> StoredEnvelope:
     if row is None:
         raise NotFound("envelope", print_id(Kind.ENVELOPE, envelope_id))
-    return decode_envelope(row)
-
-
-def decode_envelope(row: str) -> StoredEnvelope:
-    """What load_envelope and end_dispatch answer, as a struct."""
     return _envelope_decoder.decode(row)
 
 

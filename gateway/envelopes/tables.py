@@ -32,6 +32,7 @@ envelopes = Table(
     Column("external_reference", String(200), nullable=False),
     Column("document_type", String(100), nullable=False),
     Column("authentication_level", String(30), nullable=False),
+    Column("signature_level", String(10), nullable=False),
     Column("language", String(35), nullable=False),
     Column("template_ref", String(200), nullable=False),
     Column("metadata", JSONB, nullable=False),
@@ -89,6 +90,8 @@ recipients = Table(
     Column("delivered_at", _Time),
     Column("completed_at", _Time),
     Column("created_at", _Time, nullable=False),
+    Column("further_authentication", ARRAY(Text), nullable=False),
+    Column("knowledge", LargeBinary),
 )
 
 documents = Table(
@@ -109,6 +112,9 @@ documents = Table(
     Column("source_sha256", String(64), nullable=False),
     Column("status", String(30), nullable=False),
     Column("created_at", _Time, nullable=False),
+    Column("findings", JSONB, nullable=False),
+    Column("removed", ARRAY(Text), nullable=False),
+    Column("is_signed", Boolean, nullable=False),
 )
 
 document_fields = Table(

@@ -10,6 +10,7 @@ from gateway.envelopes.documents import IngestedDocument
 from gateway.envelopes.model import StoredDocument, StoredEnvelope, StoredField, StoredRecipient
 from gateway.envelopes.search import EnvelopeLine
 from normalizer.envelope import Degradation
+from normalizer.errors import Finding
 from normalizer.ids import Kind, print_id
 from normalizer.status import EnvelopeStatus, RecipientStatus
 
@@ -41,6 +42,7 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
     routing_order: int
     status: RecipientStatus
     authentication: str
+    authentication_methods: tuple[str, ...]
     embedded: bool
     reason: str
     delivered_at: datetime | None
@@ -48,7 +50,9 @@ class RecipientView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
-    """`sha256` is of the bytes that are sent; `source_sha256` of the upload, when that was converted."""
+    """`sha256` is of the bytes that are sent; `source_sha256` of the upload, when that was converted. `status`:
+    processing, ready or refused; `findings` say why. `removed` is taken out before it is signed here.
+    """
 
     id: str
     name: str
@@ -58,6 +62,10 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
     page_count: int | None
     source_media_type: str = ""
     source_sha256: str = ""
+    status: str = "ready"
+    findings: tuple[Finding, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_signed: bool = False
 
 
 class ProblemNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +86,7 @@ class EnvelopeView(msgspec.Struct, frozen=True, kw_only=True):
     document_type: str
     sender_id: str
     authentication_level: str
+    signature_level: str
     provider: str | None
     connection_id: str | None
     provider_ref: str | None
@@ -130,6 +139,7 @@ def view_envelope(envelope: StoredEnvelope) -> EnvelopeView:
         document_type=envelope.document_type,
         sender_id=envelope.sender_id,
         authentication_level=envelope.authentication_level,
+        signature_level=envelope.signature_level,
         provider=envelope.provider,
         connection_id=_printed(Kind.CONNECTION, envelope.connection_id),
         provider_ref=envelope.provider_ref,
@@ -164,6 +174,10 @@ def view_document(document: StoredDocument | IngestedDocument) -> DocumentView:
         page_count=document.page_count,
         source_media_type=document.source_media_type,
         source_sha256=document.source_sha256,
+        status=document.status,
+        findings=document.findings,
+        removed=document.removed,
+        is_signed=document.is_signed,
     )
 
 
@@ -176,6 +190,7 @@ def view_recipient(recipient: StoredRecipient) -> RecipientView:
         routing_order=recipient.routing_order,
         status=recipient.status,
         authentication=recipient.authentication_method,
+        authentication_methods=recipient.methods,
         embedded=recipient.embedded,
         reason=recipient.reason,
         delivered_at=recipient.delivered_at,

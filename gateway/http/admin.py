@@ -69,6 +69,9 @@ class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     created_at: datetime
     updated_at: datetime
+    allowed_networks: tuple[str, ...]
+    client_certificate_sha256: tuple[str, ...]
+    client_certificate_subject: str
 
 
 class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,7 +241,7 @@ async def change_connection(
     connection_id: FromPath[str],
     data: JSONBody[connections.ConnectionChange],
 ) -> ConnectionView:
-    """Change a connection: new credentials, rotated webhook keys, limits."""
+    """Change a connection: new credentials, rotated webhook keys, limits, who may post its webhooks."""
     own = read_id(Kind.CONNECTION, connection_id)
     return _connection(await connections.change_connection(services, caller, _own(tenant_id), own, data))
 

@@ -5,7 +5,6 @@ says which of its users acts in X-Actor-* headers, when its key has the scope ac
 itself is the actor. Must never take an actor's name from a key that may not give one.
 """
 
-import ipaddress
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from config.logging import request_id
+from gateway.http.client_address import client_address
 from gateway.http.problems import BadRequest, TooMany
 from gateway.http.rate_limit import RateLimiter
 from gateway.services import Caller
@@ -40,7 +40,7 @@ class Edge(ASGIMiddleware):
     def __init__(self, keys: KeyRing, limiter: RateLimiter, trusted_proxies: Sequence[str]) -> None:
         self._keys = keys
         self._limiter = limiter
-        self._proxies = tuple(ipaddress.ip_network(proxy) for proxy in trusted_proxies)
+        self._proxies = tuple(trusted_proxies)
 
     async def handle(self, scope: AsgiScope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         wanted = scope["route_handler"].opt.get("scope")
@@ -77,7 +77,7 @@ class Edge(ASGIMiddleware):
                 type=ActorType.ADMINISTRATOR if row.tenant_id == SYSTEM else ActorType.API_KEY,
                 id=key_id,
                 credential_id=key_id,
-                ip_address=self._client_address(scope, headers),
+                ip_address=client_address(scope, self._proxies),
                 user_agent=headers.get("user-agent", "")[:400],
             )
         return Caller(
@@ -87,25 +87,6 @@ class Edge(ASGIMiddleware):
             actor=actor,
             source=Source(kind=SourceKind.API, request_id=request_id.get() or ""),
         )
-
-    def _client_address(self, scope: AsgiScope, headers: dict[str, str]) -> str:
-        """The peer; or the last address in X-Forwarded-For that no trusted proxy of ours wrote."""
-        client = scope.get("client")
-        peer = client[0] if client else ""
-        for hop in reversed(
-            [peer_text.strip() for peer_text in headers.get("x-forwarded-for", "").split(",")]
-        ):
-            if not hop or not self._is_trusted(peer):
-                break
-            peer = hop
-        return peer[:50]
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._proxies)
 
 
 def check_routes(app: Litestar, prefix: str) -> None:

@@ -36,8 +36,9 @@ from gateway.http.problems import BadRequest, problem_response
 from gateway.services import Caller, Services
 from gateway.tenants.scopes import Scope
 from normalizer.envelope import AuditRecord
-from normalizer.errors import CountersignError, InvalidTransition
+from normalizer.errors import CountersignError, InvalidTransition, ValidationFailed
 from normalizer.ids import Kind, read_id
+from normalizer.moments import vet_moment
 from normalizer.status import EnvelopeStatus
 
 READ = {"scope": Scope.ENVELOPES_READ}
@@ -65,7 +66,12 @@ class ResendInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SigningUrlInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`origins` may frame the page, where the provider lets them be named: https://host, exactly."""
+
     return_url: Annotated[str, msgspec.Meta(max_length=470)]
+    origins: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=300)], ...], msgspec.Meta(max_length=20)
+    ] = ()
 
 
 class SigningUrl(msgspec.Struct, frozen=True):
@@ -120,6 +126,9 @@ async def find(
     limit: Limit = 50,
 ) -> EnvelopePageView:
     """Envelopes, newest first."""
+    findings = (*vet_moment("?created_from", created_from), *vet_moment("?created_before", created_before))
+    if findings:
+        raise ValidationFailed("A time cannot be asked for.", findings)
     wanted = EnvelopeFilter(
         sender_id=sender_id,
         status=status,
@@ -246,6 +255,7 @@ async def signing_url(
         read_id(Kind.ENVELOPE, envelope_id),
         read_id(Kind.RECIPIENT, recipient_id),
         data.return_url,
+        data.origins,
     )
     return SigningUrl(url)
 

@@ -38,6 +38,12 @@ CREATE = {
         "reminders": {"first_after_hours": 48, "every_hours": 72},
     },
 }
+_BUYER = {
+    "name": "Buyer",
+    "fields": [{"type": "signature", "document": 1, "page": 1, "x": 100, "y": 600}],
+}
+TEMPLATE = {"contract": {"name": "Purchase", "documents": [_DOCUMENT], "roles": [_BUYER]}}
+TEMPLATE_CHANGE = {"rename": {"name": "Purchase 2027", "roles": [_BUYER], "version": 1}}
 VOID = {"withdraw": {"reason": "The price was wrong."}}
 RESEND = {"everybody": {}, "with a note": {"note": "A gentle reminder."}}
 CORRECT = {"another address": {"email": "ada@new.example"}}

@@ -15,15 +15,24 @@ from config.errors import StoreUnavailable
 from config.settings_source import start_nonce
 from gateway import metrics
 from gateway.http.dependencies import TheServices
+from gateway.sweep_figures import SWEEPS
 
 _ERRORS = resources.files("gateway.http").joinpath("errors.md").read_text(encoding="utf-8")
 
 # States with a partial index each: what has ended well is never counted, there are millions of it.
 _DELIVERIES = ("pending", "exhausted", "held")
-_MESSAGES = ("parked", "unprocessable", "dead")
+_MESSAGES = ("parked", "unprocessable", "dead", "quarantined")
 _FIGURES = (
     "SELECT (SELECT count(*) FROM envelopes WHERE dispatch_state IN ('creating', 'unknown')) AS unsettled,"
-    " (SELECT max(waited_s) FROM ready_mailboxes() WHERE active) AS oldest, "
+    " (SELECT count(*) FROM engine_envelopes WHERE status = 'sealing' AND seal_attempts >= 3) AS seals_delayed,"
+    " (SELECT max(waited_s) FROM ready_mailboxes() WHERE active AND NOT blocked) AS oldest,"
+    " (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM engine_notices WHERE state = 'waiting')"
+    " AS notice_oldest,"
+    " (SELECT count(*) FROM engine_notices WHERE ended_at > now() - interval '1 hour'"
+    "  AND state IN ('failed', 'bounced')) AS notices_failed,"
+    " (SELECT count(*) FROM blob_checks WHERE damage <> '') AS damaged,"
+    " (SELECT count(*) FROM certificates WHERE NOT revoked"
+    "  AND not_valid_after < now() + interval '30 days') AS certificates_ending, "
     + ", ".join(
         f"(SELECT count(*) FROM {table} WHERE state = '{state}') AS {what}_{state}"
         for table, what, states in (
@@ -75,9 +84,15 @@ async def prometheus(services: TheServices) -> Response[bytes]:
         row = None
     if row is not None:
         metrics.UNSETTLED.set(row["unsettled"])
+        metrics.SEALS_DELAYED.set(row["seals_delayed"])
+        metrics.BLOBS_DAMAGED.set(row["damaged"])
+        metrics.CERTIFICATES_ENDING.set(row["certificates_ending"])
+        metrics.OLDEST_NOTICE.set(max(0.0, float(row["notice_oldest"] or 0)))
+        metrics.FAILED_NOTICES.set(row["notices_failed"])
         metrics.OLDEST_DUE.set(max(0.0, float(row["oldest"] or 0)))
         for state in _DELIVERIES:
             metrics.UNDELIVERED.labels(state).set(row[f"delivery_{state}"])
         for state in _MESSAGES:
             metrics.INBOX.labels(state).set(row[f"message_{state}"])
+    await SWEEPS.refresh(services.hub)
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

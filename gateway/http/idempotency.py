@@ -7,6 +7,7 @@ Source: draft-ietf-httpapi-idempotency-key-header-07.
 """
 
 import hashlib
+import logging
 import re
 import tempfile
 from typing import IO, Any, cast
@@ -18,13 +19,16 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 from litestar.types import Scope as AsgiScope
 
+from config.errors import StoreUnavailable
 from config.logging import request_id
 from config.vault import Place
 from gateway.claims import Claim
-from gateway.http.problems import BadRequest, TooLarge
+from gateway.http.problems import BadRequest, TooLarge, send_store_loss
 from gateway.services import Caller, Services
 from gateway.tenants.api_keys import KeyRow
 from normalizer.errors import IdempotencyConflict
+
+logger = logging.getLogger("countersign.http")
 
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
 _KEPT_HEADERS = frozenset({"content-type", "location", "retry-after", "preference-applied"})
@@ -121,8 +125,23 @@ class Idempotency(ASGIMiddleware):
             # An error on its way out leaves no answer here: the key is free for a retry.
             if answer.status == 0:
                 how = "release" if claim.advanced else "drop"
+            is_kept = await self._try_end(caller, route, key, token, claim, how, answer)
+        await (answer.flush() if is_kept else send_store_loss(send))
+
+    async def _try_end(
+        self, caller: Caller, route: str, key: str, token: UUID, claim: Claim, how: str, answer: "_Answer"
+    ) -> bool:
+        """False: there is an answer that could not be kept. Raises StoreUnavailable where there is none: the framework
+        can say so only while it believes that nothing was answered.
+        """
+        try:
             await self._end(caller, route, key, token, claim, how, answer)
-        await answer.flush()
+        except StoreUnavailable:
+            if answer.status == 0:
+                raise
+            logger.warning("an answer could not be kept; the request is answered 503", exc_info=True)
+            return False
+        return True
 
     async def _end(
         self, caller: Caller, route: str, key: str, token: UUID, claim: Claim, how: str, answer: "_Answer"
@@ -164,7 +183,9 @@ class Idempotency(ASGIMiddleware):
 def _what_to_do(status: int, claim: Claim) -> str:
     """Definite answers are kept; what is open or was refused before any work leaves the key usable."""
     if status < 400:
-        return "release" if status == 202 else "store"
+        # 202 about something that was made here: a repetition tells how far it is. Without that it is the answer,
+        # and the work must not be done again.
+        return "release" if status == 202 and claim.advanced else "store"
     if not claim.advanced:
         return "drop"
     # The work began: a definite refusal is the answer; an outage is not, a retry goes on.

@@ -13,10 +13,14 @@ from litestar.types import Receive
 
 from adapters.kit.port import Reply
 from gateway import metrics
+from gateway.http.client_address import client_address
+from gateway.http.client_certificate import client_certificate
+from gateway.http.dependencies import TheServices
 from gateway.jobs.bell import JobBell
 from gateway.services import Services
 from gateway.tenants.find_sender import SenderDirectory
 from webhooks.inbound.keep import MessageKeeper
+from webhooks.inbound.ports import Client
 from webhooks.inbound.receive import Door, Headers
 from webhooks.inbound.refusals import Refusals
 from webhooks.inbound.throttle import Throttle
@@ -46,21 +50,34 @@ async def open_door(services: Services) -> AsyncIterator[Door]:
 
 @get("/{provider_path:str}/{path_key:str}", **_OPEN)
 async def challenge(
-    request: Request[Any, Any, Any], provider_path: FromPath[str], path_key: FromPath[str]
+    request: Request[Any, Any, Any],
+    services: TheServices,
+    provider_path: FromPath[str],
+    path_key: FromPath[str],
 ) -> Response[bytes]:
     """A provider asks whether its webhooks are wanted here."""
     door: Door = request.app.state.door
-    return _response(await door.challenge(provider_path, path_key, _headers(request)))
+    client = _client(request, services)
+    return _response(await door.challenge(provider_path, path_key, _headers(request), client))
 
 
 @post("/{provider_path:str}/{path_key:str}", request_max_body_size=None, **_OPEN)
 async def receive(
-    request: Request[Any, Any, Any], provider_path: FromPath[str], path_key: FromPath[str]
+    request: Request[Any, Any, Any],
+    services: TheServices,
+    provider_path: FromPath[str],
+    path_key: FromPath[str],
 ) -> Response[bytes]:
     """A provider's webhook. Its size is the door's to limit."""
     door: Door = request.app.state.door
     try:
-        reply = await door.receive(provider_path, path_key, _headers(request), _chunks(request.receive))
+        reply = await door.receive(
+            provider_path,
+            path_key,
+            _headers(request),
+            _chunks(request.receive),
+            _client(request, services),
+        )
     except _Gone:
         reply = Reply(400)  # nobody reads it: the provider hung up before the end and will post again
     return _response(reply)
@@ -80,6 +97,12 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
                 yield message["body"]
             if not message.get("more_body", False):
                 return
+
+
+def _client(request: Request[Any, Any, Any], services: Services) -> Client:
+    proxies = services.settings.http.trusted_proxies
+    header = services.settings.inbox.client_certificate_header
+    return Client(client_address(request.scope, proxies), client_certificate(request.scope, header, proxies))
 
 
 def _headers(request: Request[Any, Any, Any]) -> Headers:

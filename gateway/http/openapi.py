@@ -15,6 +15,7 @@ _MEANING = {
     403: "The key does not have the scope.",
     404: "Not there, or not yours.",
     409: "The state does not allow it, or the same key is in use.",
+    410: "No longer kept.",
     413: "The body is too large.",
     415: "The body has another type than the route takes.",
     422: "The request was understood and cannot be done.",

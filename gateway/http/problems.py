@@ -18,13 +18,18 @@ from litestar.exceptions import (
     NotFoundException,
     ValidationException,
 )
+from litestar.types import Send
 
 from config.errors import StoreUnavailable
 from config.logging import request_id as _request_id
+from engine.ceremony import refusals as ceremony
+from gateway.http.sign import refusals as door
 from gateway.tenants.api_keys import NotAllowed, NotAuthenticated
 from normalizer import errors as domain
 from normalizer.errors import CountersignError, Finding
+from webhooks.outbound.feed import FeedExpired
 
+_STORE_RETRY_S = "2"
 logger = logging.getLogger("countersign.http")
 
 MEDIA_TYPE = "application/problem+json"
@@ -39,6 +44,7 @@ STATUS: dict[type[CountersignError], int] = {
     domain.NotFound: 404,
     domain.InvalidTransition: 409,
     domain.Conflict: 409,
+    domain.TooManyTries: 429,
     domain.ProviderRejected: 422,
     domain.ProviderUnavailable: 503,
     domain.OutcomeUnknown: 504,
@@ -70,7 +76,16 @@ class UnsupportedMediaType(domain.CallerError):
     code = "unsupported_media_type"
 
 
-STATUS |= {TooLarge: 413, TooMany: 429, BadRequest: 400, UnsupportedMediaType: 415}
+STATUS |= {TooLarge: 413, TooMany: 429, BadRequest: 400, UnsupportedMediaType: 415, FeedExpired: 410}
+STATUS |= {
+    ceremony.FieldChanged: 412,
+    ceremony.VersionMissing: 428,
+    ceremony.ConsentNeeded: 403,
+    ceremony.NotPermitted: 403,
+    ceremony.SessionOver: 401,
+    door.CsrfRefused: 403,
+    ceremony.AuthenticationNeeded: 403,
+}
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +103,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider_code: str = ""
     feature: str = ""
     envelope_id: str = ""
+    oldest: int = 0
 
 
 def problem_response(error: CountersignError, *, envelope_id: str = "") -> Response[Any]:
@@ -105,6 +121,7 @@ def problem_response(error: CountersignError, *, envelope_id: str = "") -> Respo
         provider_code=getattr(error, "provider_code", ""),
         feature=getattr(error, "feature", ""),
         envelope_id=envelope_id,
+        oldest=getattr(error, "oldest", 0),
     )
     return _respond(problem, _headers(error))
 
@@ -122,18 +139,33 @@ def handle_domain_error(_request: Request[Any, Any, Any], error: CountersignErro
 
 
 def handle_store_loss(_request: Request[Any, Any, Any], error: StoreUnavailable) -> Response[Any]:
-    problem = Problem(
+    return _respond(_store_lost(outcome_unknown=error.outcome_unknown), {"retry-after": _STORE_RETRY_S})
+
+
+async def send_store_loss(send: Send) -> None:
+    """For an answer that was made and could not be kept: nothing of it has been sent, and it must not be."""
+    body = msgspec.json.encode(_store_lost(outcome_unknown=True))
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", _STORE_RETRY_S.encode()),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _store_lost(*, outcome_unknown: bool) -> Problem:
+    return Problem(
         type=f"{DOCS}#store_unavailable",
         title="Store unavailable",
         status=503,
         detail="The database cannot be reached now; it is not known whether the change was made."
-        if error.outcome_unknown
+        if outcome_unknown
         else "The database cannot be reached now; nothing was changed.",
         code="store_unavailable",
         remedy="Repeat the request with the same Idempotency-Key after the seconds in Retry-After.",
         request_id=_request_id.get() or "",
     )
-    return _respond(problem, {"retry-after": "2"})
 
 
 def handle_framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -186,7 +218,7 @@ def _headers(error: CountersignError) -> dict[str, str]:
     match error:
         case NotAuthenticated():
             return {"www-authenticate": 'Bearer realm="countersign"'}
-        case TooMany(retry_after_s=wait):
+        case TooMany(retry_after_s=wait) | domain.TooManyTries(retry_after_s=wait):
             return {"retry-after": str(wait)}
         case domain.ProviderUnavailable(retry_after_s=wait_s):
             return {"retry-after": str(max(1, round(wait_s)))}
@@ -206,7 +238,7 @@ def _findings(error: ValidationException) -> tuple[Finding, ...]:
 
 
 def _pointer(entry: dict[str, Any]) -> str:
-    key, source = str(entry.get("key", "")), str(entry.get("source", "body"))
+    key, source = str(entry.get("key", "")), entry.get("source", "body")
     if source == "query":
         return f"?{key}"
     if source in {"header", "cookie"}:

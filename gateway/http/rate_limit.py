@@ -4,6 +4,7 @@ Without Redis each process counts by itself with a quarter of the limit: slower 
 a limit. Must never let everything pass because a counter is away.
 """
 
+import asyncio
 import logging
 import math
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class _Lease:
     left: int
     remaining: int
     until: float
+    is_shared: bool  # it had more than the token of who asked for it
 
 
 class RateLimiter:
@@ -59,19 +61,35 @@ class RateLimiter:
         self._burst = burst
         self._local: dict[str, tuple[float, float]] = {}
         self._leases: dict[str, _Lease] = {}
+        self._asking: dict[str, asyncio.Event] = {}
         self._away_until = 0.0
 
     async def take(self, key: str, per_minute: int | None = None) -> Allowance:
         """One token of the key's bucket; `per_minute` overrides the default limit."""
         limit = per_minute or self._per_minute
         burst = min(self._burst, limit)
-        now = self._clock.monotonic()
-        lease = self._leases.get(key)
-        if lease is not None and lease.left > 0 and now < lease.until:
-            lease.left -= 1
-            return Allowance(True, limit, lease.remaining + lease.left, 0.0)
-        if self._clock.monotonic() < self._away_until:
-            return self._take_locally(key, limit, burst)
+        while True:
+            now = self._clock.monotonic()
+            lease = self._leases.get(key)
+            if lease is not None and lease.left > 0 and now < lease.until:
+                lease.left -= 1
+                return Allowance(True, limit, lease.remaining + lease.left, 0.0)
+            if now < self._away_until:
+                return self._take_locally(key, limit, burst)
+            asked = self._asking.get(key)
+            if asked is None or lease is None or not lease.is_shared or now >= lease.until:
+                break
+            # A busy key: who asks just now takes tokens for all of these.
+            await asked.wait()
+        asked = self._asking[key] = asyncio.Event()
+        try:
+            return await self._ask(key, limit, burst, lease, now)
+        finally:
+            asked.set()
+            if self._asking.get(key) is asked:
+                del self._asking[key]
+
+    async def _ask(self, key: str, limit: int, burst: int, lease: _Lease | None, now: float) -> Allowance:
         try:
             # A key that spent its last lease in time is busy; one that did not pays for one request only.
             wanted = _LEASE if lease is not None and now < lease.until else 1
@@ -86,7 +104,7 @@ class RateLimiter:
         if len(self._leases) >= _LOCAL_KEYS:
             self._leases.clear()
         left = max(0, int(taken) - 1)
-        self._leases[key] = _Lease(left, int(remaining), now + _LEASE_S)
+        self._leases[key] = _Lease(left, int(remaining), now + _LEASE_S, is_shared=left > 0)
         return Allowance(bool(taken), limit, int(remaining) + left, wait_ms / 1000)
 
     def _take_locally(self, key: str, limit: int, burst: int) -> Allowance:

@@ -42,7 +42,8 @@ class JsonRequest(Request[Any, Any, State]):
             raise PayloadMalformed("The body is nested too deeply.") from error
         except msgspec.MsgspecError as error:
             raise PayloadMalformed(f"The body is not JSON: {error}") from error
-        if b"\\u0000" in body and _has_nul(decoded):
+        # One letter is found ten times as fast as six, and documents in base64 have no backslash.
+        if b"\\" in body and b"\\u0000" in body and _has_nul(decoded):
             raise ValidationFailed(
                 "A text has a NUL character, which cannot be stored.",
                 (Finding("/", "Leave out the characters with code 0."),),

@@ -1,4 +1,4 @@
-"""Tenants' webhooks over HTTP: endpoints, secrets, test events, deliveries and their attempts, replay."""
+"""Tenants' webhook endpoints over HTTP: what they ask for, secrets, test events."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -6,28 +6,29 @@ from typing import Annotated, Any
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from config.secret import Secret
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
 from gateway.tenants.scopes import Scope
-from normalizer.errors import Finding, ValidationFailed
 from normalizer.ids import Kind, print_id, read_id
-from webhooks.outbound.endpoint import Endpoint, EndpointChange, NewEndpoint, ShownOnce
-from webhooks.outbound.read import (
-    UNDELIVERED,
-    Delivery,
-    DeliveryFilter,
-    DeliveryState,
-    list_attempts,
-    list_deliveries,
-    read_delivery,
+from webhooks.outbound.endpoint import (
+    Endpoint,
+    EndpointChange,
+    NewEndpoint,
+    OAuth,
+    Ordering,
+    Payload,
+    ShownOnce,
 )
 from webhooks.outbound.schedule import RetryProfile
-from webhooks.outbound.sign import SignatureProfile
+from webhooks.outbound.sign import SignatureProfile, print_public_key
+from webhooks.outbound.sinks.target import SinkKind
 
 READ: dict[str, Any] = {"opt": {"scope": Scope.WEBHOOKS_READ}, "responses": problems(404)}
 WRITE: dict[str, Any] = {"opt": {"scope": Scope.WEBHOOKS_WRITE}, "responses": problems(404, 409)}
+_SECRETS = ("secret", "client_key", "oauth_secret", "sink_secret")
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
@@ -44,10 +45,52 @@ class EndpointInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout_seconds: int = 30
     signature_profile: SignatureProfile = SignatureProfile.BOTH
     max_in_flight: int = 8
+    filter: dict[str, Any] | None = None
+    payload: Payload = Payload.FULL
+    headers: dict[str, str] = {}
+    sensitive_headers: dict[str, str] = {}
+    rate_per_second: float | None = None
+    ordering: Ordering = Ordering.SKIP
+    alert_email: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    server_ca: str = ""
+    oauth: OAuth | None = None
+    oauth_secret: str = ""
+    sink: SinkKind = SinkKind.HTTP
+    sink_target: str = ""
+    sink_secret: str = ""
 
 
-class EndpointPatch(EndpointChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left out stays."""
+class EndpointPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left out stays, and null clears. In `headers` and `sensitive_headers` the named ones change and
+    null removes one. A secret goes to another server only when it is given again.
+    """
+
+    url: Annotated[str, msgspec.Meta(max_length=2048)] | None = None
+    description: Annotated[str, msgspec.Meta(max_length=500)] | None = None
+    events: tuple[str, ...] | None = None
+    active: bool | None = None
+    retry_profile: RetryProfile | None = None
+    retry_schedule: tuple[int, ...] | None = None
+    timeout_seconds: int | None = None
+    signature_profile: SignatureProfile | None = None
+    max_in_flight: int | None = None
+    payload: Payload | None = None
+    ordering: Ordering | None = None
+    sink: SinkKind | None = None
+    filter: dict[str, Any] | UnsetType | None = UNSET
+    headers: dict[str, str | None] | UnsetType | None = UNSET
+    sensitive_headers: dict[str, str | None] | UnsetType | None = UNSET
+    rate_per_second: float | UnsetType | None = UNSET
+    alert_email: str | UnsetType | None = UNSET
+    client_certificate: str | UnsetType | None = UNSET
+    client_key: str | UnsetType | None = UNSET
+    server_ca: str | UnsetType | None = UNSET
+    oauth: OAuth | UnsetType | None = UNSET
+    oauth_secret: str | UnsetType | None = UNSET
+    sink_target: str | UnsetType | None = UNSET
+    sink_secret: str | UnsetType | None = UNSET
 
 
 class RotateInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,7 +105,8 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     """`secret` and `standard_secret` are there in the answer that made the secret, and never again.
 
     `secret` signs X-Signature-Signature as it stands; `standard_secret` is the form that Standard Webhooks
-    libraries take. They differ only for a secret of your own without the prefix whsec_.
+    libraries take. They differ only for a secret of your own without the prefix whsec_. `verify_key` is public:
+    it verifies v1a. Of sensitive headers only the names are shown.
     """
 
     id: str
@@ -76,6 +120,20 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: int
     signature_profile: SignatureProfile
     max_in_flight: int
+    filter: dict[str, Any] | None
+    payload: Payload
+    headers: dict[str, str]
+    sensitive_header_names: tuple[str, ...]
+    rate_per_second: float | None
+    ordering: Ordering
+    alert_email: str
+    client_certificate: str
+    server_ca: str
+    oauth: OAuth | None
+    sink: SinkKind
+    sink_target: str
+    verify_key: str | None
+    previous_verify_key: str | None
     next_sequence: int
     previous_until: datetime | None
     cutover_at: datetime | None
@@ -91,49 +149,13 @@ class TestSentView(msgspec.Struct, frozen=True):
     sequence: int
 
 
-class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
-    """`explanation` says in words where it is and why."""
-
-    id: str
-    event_id: str
-    event_type: str
-    envelope_id: str | None
-    endpoint_id: str
-    sequence: int
-    state: DeliveryState
-    attempts: int
-    replays: int
-    possibly_delivered: bool
-    due_at: datetime
-    last_status: int | None
-    last_error: str
-    created_at: datetime
-    finished_at: datetime | None
-    explanation: str
-
-
-class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """`response`: the beginning of what the endpoint answered."""
-
-    started_at: datetime
-    duration_ms: int
-    outcome: str
-    status: int | None
-    error: str
-    response: str
-
-
-class ReplayedView(msgspec.Struct, frozen=True):
-    """`is_complete` false: more are left; ask again."""
-
-    deliveries: tuple[str, ...]
-    is_complete: bool
-
-
 @post("/webhooks", status_code=201, **WRITE)
 async def create(services: TheServices, caller: TheCaller, data: JSONBody[EndpointInput]) -> EndpointView:
     """Register an endpoint. The secret is shown this once."""
-    given = msgspec.structs.asdict(data) | {"secret": Secret(data.secret) if data.secret else None}
+    given = msgspec.structs.asdict(data)
+    for name in _SECRETS:
+        given[name] = Secret(given[name]) if given[name] else None
+    given["sensitive_headers"] = {name: Secret(value) for name, value in data.sensitive_headers.items()}
     shown = await services.endpoints.create(
         caller.tenant_id, NewEndpoint(**given), caller.actor, caller.source
     )
@@ -146,13 +168,15 @@ async def find(
 ) -> list[EndpointView]:
     """Your endpoints; `after` is the last id of the page before."""
     last = read_id(Kind.ENDPOINT, after) if after else None
-    return [_view(one) for one in await services.endpoints.list(caller.tenant_id, limit=limit, after=last)]
+    return [
+        view_endpoint(one) for one in await services.endpoints.list(caller.tenant_id, limit=limit, after=last)
+    ]
 
 
 @get("/webhooks/{endpoint_id:str}", **READ)
 async def read(services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]) -> EndpointView:
     """One endpoint."""
-    return _view(await services.endpoints.read(caller.tenant_id, read_id(Kind.ENDPOINT, endpoint_id)))
+    return view_endpoint(await services.endpoints.read(caller.tenant_id, read_id(Kind.ENDPOINT, endpoint_id)))
 
 
 @patch("/webhooks/{endpoint_id:str}", **WRITE)
@@ -161,7 +185,10 @@ async def change(
 ) -> EndpointView:
     """Change an endpoint. Switched off it holds its deliveries; switched on it sends them, in their order."""
     own = read_id(Kind.ENDPOINT, endpoint_id)
-    return _view(await services.endpoints.change(caller.tenant_id, own, data, caller.actor, caller.source))
+    wanted = _change(data)
+    return view_endpoint(
+        await services.endpoints.change(caller.tenant_id, own, wanted, caller.actor, caller.source)
+    )
 
 
 @delete("/webhooks/{endpoint_id:str}", **WRITE)
@@ -198,123 +225,34 @@ async def test(services: TheServices, caller: TheCaller, endpoint_id: FromPath[s
     )
 
 
-@post("/webhooks/{endpoint_id:str}/replay", status_code=202, **WRITE)
-async def replay_endpoint(
-    services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]
-) -> ReplayedView:
-    """Send again everything that this endpoint never got."""
-    own = read_id(Kind.ENDPOINT, endpoint_id)
-    replayed = await services.replays.replay_exhausted(caller.tenant_id, own, caller.actor, caller.source)
-    return ReplayedView(
-        tuple(print_id(Kind.DELIVERY, one) for one in replayed.deliveries), replayed.is_complete
-    )
+def _change(data: EndpointPatch) -> EndpointChange:
+    """Texts that are secrets become secrets; an empty one clears as null does."""
+    given = msgspec.structs.asdict(data)
+    for name in ("client_key", "oauth_secret", "sink_secret"):
+        if given[name] is not UNSET:
+            given[name] = Secret(given[name]) if given[name] else None
+    if isinstance(data.sensitive_headers, dict):
+        given["sensitive_headers"] = {
+            name: None if value is None else Secret(value) for name, value in data.sensitive_headers.items()
+        }
+    return EndpointChange(**given)
 
 
-@get("/deliveries", **READ)
-async def deliveries(
-    services: TheServices,
-    caller: TheCaller,
-    wanted_state: Annotated[str, QueryParameter(name="state")] = "",  # Litestar keeps the bare word to itself
-    endpoint_id: FromQuery[str] = "",
-    envelope_id: FromQuery[str] = "",
-    event_type: FromQuery[str | None] = None,
-    before: FromQuery[str] = "",
-    limit: Limit = 100,
-) -> list[DeliveryView]:
-    """Deliveries, newest first. `state=undelivered` lists everything that has not arrived."""
-    wanted = DeliveryFilter(
-        states=_states(wanted_state),
-        endpoint_id=read_id(Kind.ENDPOINT, endpoint_id) if endpoint_id else None,
-        envelope_id=read_id(Kind.ENVELOPE, envelope_id) if envelope_id else None,
-        event_type=event_type,
-        before=read_id(Kind.DELIVERY, before) if before else None,
-        limit=limit,
-    )
-    return [_delivery(one) for one in await list_deliveries(services.database, caller.tenant_id, wanted)]
-
-
-@get("/deliveries/{delivery_id:str}", **READ)
-async def delivery(services: TheServices, caller: TheCaller, delivery_id: FromPath[str]) -> DeliveryView:
-    """One delivery, with the reason in words when it has not arrived."""
-    own = read_id(Kind.DELIVERY, delivery_id)
-    return _delivery(await read_delivery(services.database, caller.tenant_id, own))
-
-
-@get("/deliveries/{delivery_id:str}/attempts", **READ)
-async def attempts(services: TheServices, caller: TheCaller, delivery_id: FromPath[str]) -> list[AttemptView]:
-    """Every request made for a delivery."""
-    own = read_id(Kind.DELIVERY, delivery_id)
-    return [
-        AttemptView(
-            started_at=one.started_at,
-            duration_ms=one.duration_ms,
-            outcome=one.outcome,
-            status=one.status,
-            error=one.error,
-            response=one.response.decode("utf-8", "replace"),
-        )
-        for one in await list_attempts(services.database, caller.tenant_id, own)
-    ]
-
-
-@post("/deliveries/{delivery_id:str}/replay", status_code=202, **WRITE)
-async def replay_delivery(
-    services: TheServices, caller: TheCaller, delivery_id: FromPath[str]
-) -> ReplayedView:
-    """Send a delivery again: the same bytes and id, the current secret."""
-    own = read_id(Kind.DELIVERY, delivery_id)
-    replayed = await services.replays.replay_delivery(caller.tenant_id, own, caller.actor, caller.source)
-    return ReplayedView(
-        tuple(print_id(Kind.DELIVERY, one) for one in replayed.deliveries), replayed.is_complete
-    )
-
-
-def _states(state: str) -> tuple[DeliveryState, ...]:
-    if not state:
-        return ()
-    if state == "undelivered":
-        return UNDELIVERED
-    try:
-        return (DeliveryState(state),)
-    except ValueError as error:
-        known = ", ".join(["undelivered", *DeliveryState])
-        raise ValidationFailed(
-            "There is no such state.", (Finding("?state", f"One of: {known}."),)
-        ) from error
-
-
-def _view(endpoint: Endpoint) -> EndpointView:
+def view_endpoint(endpoint: Endpoint) -> EndpointView:
     shown = {name: getattr(endpoint, name) for name in _SHOWN}
+    for name in ("verify_key", "previous_verify_key"):
+        shown[name] = None if shown[name] is None else print_public_key(shown[name])
     return EndpointView(id=print_id(Kind.ENDPOINT, endpoint.id), **shown)
 
 
 def _shown(shown: ShownOnce) -> EndpointView:
     return msgspec.structs.replace(
-        _view(shown.endpoint), secret=shown.secret.reveal(), standard_secret=shown.standard_secret.reveal()
+        view_endpoint(shown.endpoint),
+        secret=shown.secret.reveal(),
+        standard_secret=shown.standard_secret.reveal(),
     )
 
 
 _SHOWN = tuple(
     name for name in EndpointView.__struct_fields__ if name not in {"id", "secret", "standard_secret"}
 )
-
-
-def _delivery(one: Delivery) -> DeliveryView:
-    return DeliveryView(
-        id=print_id(Kind.DELIVERY, one.id),
-        event_id=print_id(Kind.EVENT, one.event_id),
-        event_type=one.event_type,
-        envelope_id=print_id(Kind.ENVELOPE, one.envelope_id) if one.envelope_id else None,
-        endpoint_id=print_id(Kind.ENDPOINT, one.endpoint_id),
-        sequence=one.sequence,
-        state=one.state,
-        attempts=one.attempts,
-        replays=one.replays,
-        possibly_delivered=one.possibly_delivered,
-        due_at=one.due_at,
-        last_status=one.last_status,
-        last_error=one.last_error,
-        created_at=one.created_at,
-        finished_at=one.finished_at,
-        explanation=one.explanation,
-    )

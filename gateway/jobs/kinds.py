@@ -10,15 +10,30 @@ from types import MappingProxyType
 import msgspec
 
 from config.settings import Settings
+from engine.certificates.alarms import alarm_due
+from engine.envelopes.due import expire_due, remind_due, warn_due
+from engine.notify.outbox import SEND_NOTICES
+from engine.notify.send import send_due
+from engine.sealing.job import seal_due
+from engine.sealing.own_signatures import SIGN_RECIPIENTS
+from engine.sealing.renew import renew_due
+from engine.sealing.sign_recipients import sign_due
 from gateway.envelopes.catch_up import catch_up_due
+from gateway.envelopes.examination import settle_due
 from gateway.envelopes.reconcile import reconcile_due
+from gateway.envelopes.sweep_changes import sweep_changes_due
+from gateway.envelopes.verify_blobs import verify_due
 from gateway.jobs.inbox import make_processor
 from gateway.jobs.store import Args
 from gateway.services import Services
+from gateway.tenants.keep_alive import keep_alive_due
+from gateway.tenants.webhook_checks import check_webhooks_due
 from webhooks.inbound import store as inbox
 from webhooks.inbound.refusals import record_refusals
+from webhooks.outbound.retention import reap_outbound
 
 _REAP_PAGE = 1000
+_MESSAGE_PAGES = 100  # of one run: an hour's share of what is old
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +61,45 @@ async def _catch_up(services: Services, _: Args) -> None:
     await catch_up_due(services)
 
 
+async def _sweep_changes(services: Services, _: Args) -> None:
+    while await sweep_changes_due(services):
+        pass
+
+
+async def _check_webhooks(services: Services, _: Args) -> None:
+    while await check_webhooks_due(services):
+        pass
+
+
+async def _keep_alive(services: Services, _: Args) -> None:
+    await keep_alive_due(services)
+
+
+async def _send_notices(services: Services, _: Args) -> None:
+    await send_due(services.engine, services.carriers)
+
+
+async def _seal(services: Services, _: Args) -> None:
+    await seal_due(services.engine)
+
+
+async def _sign_recipients(services: Services, _: Args) -> None:
+    await sign_due(services.engine)
+
+
+async def _alarm_certificates(services: Services, _: Args) -> None:
+    await alarm_due(services.engine)
+
+
+async def _renew_seals(services: Services, _: Args) -> None:
+    await renew_due(services.engine)
+
+
+async def _replay(services: Services, _: Args) -> None:
+    """Five seconds of it at a time, so that other jobs get their turn."""
+    await services.replay_runner.run_due()
+
+
 async def _flush_refusals(services: Services, _: Args) -> None:
     await record_refusals(services.hub, services.recorder, services.ids, services.clock)
 
@@ -57,7 +111,13 @@ async def _reap_idempotency_keys(services: Services, _: Args) -> None:
 
 
 async def _reap_old_rows(services: Services, _: Args) -> None:
-    """Jobs that succeeded, and refusals that are in the ledger. Messages and facts stay: they prove."""
+    """Jobs that succeeded, refusals that are in the ledger, messages that ended long ago. Facts stay: they keep a
+    redelivery from having its effect again.
+    """
+    kept_days = services.settings.inbox.done_kept_days
+    for _page in range(_MESSAGE_PAGES):
+        if await inbox.reap_messages(services.hub, _REAP_PAGE, kept_days) < _REAP_PAGE:
+            break
     await services.hub.execute(
         "DELETE FROM jobs WHERE state = 'done' AND finished_at < clock_timestamp() - interval '7 days'"
     )
@@ -65,6 +125,49 @@ async def _reap_old_rows(services: Services, _: Args) -> None:
         "DELETE FROM inbound_refusals WHERE recorded = refused"
         " AND minute < clock_timestamp() - interval '30 days'"
     )
+    await services.hub.execute("DELETE FROM replay_jobs WHERE finished_at < now() - interval '90 days'")
+    await services.hub.execute(
+        "DELETE FROM portal_sessions WHERE ended_at IS NOT NULL OR last_at < now()"
+        " OR (started_at IS NULL AND link_until < now())"
+    )
+    await services.hub.execute(
+        "DELETE FROM engine_notices WHERE ended_at < now() - make_interval(days => $1)",
+        services.settings.notices.kept_days,
+    )
+    await services.hub.execute(
+        "DELETE FROM drift_findings WHERE seen_at < now() - make_interval(days => $1)",
+        services.settings.sweep.findings_kept_days,
+    )
+
+
+async def _reap_outbound(services: Services, _: Args) -> None:
+    """Webhook attempts, and what has been delivered, when their time of keeping is over."""
+    await reap_outbound(services.hub, services.settings.retention)
+
+
+async def _expire_envelopes(services: Services, _: Args) -> None:
+    await expire_due(services.engine)
+
+
+async def _remind_recipients(services: Services, _: Args) -> None:
+    await remind_due(services.engine)
+
+
+async def _warn_of_expiry(services: Services, _: Args) -> None:
+    await warn_due(services.engine)
+
+
+async def _examine_documents(services: Services, _: Args) -> None:
+    await settle_due(services)
+
+
+async def _verify_documents(services: Services, _: Args) -> None:
+    await verify_due(services)
+
+
+async def _reap_access(services: Services, _: Args) -> None:
+    """Counters, codes and sessions of the ceremony that have served."""
+    await services.hub.execute("SELECT reap_access($1)", services.clock.now())
 
 
 KINDS: Mapping[str, JobKind] = MappingProxyType(
@@ -77,8 +180,24 @@ KINDS: Mapping[str, JobKind] = MappingProxyType(
         "catch_up": JobKind(
             run=_catch_up, timeout_s=600, every_s=lambda settings: settings.dispatch.catch_up_after_s / 60
         ),
+        "sweep_changes": JobKind(run=_sweep_changes, timeout_s=3600, every_s=lambda _: 10.0),
+        "check_webhooks": JobKind(run=_check_webhooks, timeout_s=3600, every_s=lambda _: 60.0),
+        "keep_alive": JobKind(run=_keep_alive, timeout_s=3600, every_s=lambda _: 3600.0),
+        "expire_envelopes": JobKind(run=_expire_envelopes, timeout_s=600, every_s=lambda _: 30.0),
+        "remind_recipients": JobKind(run=_remind_recipients, timeout_s=600, every_s=lambda _: 60.0),
+        "warn_of_expiry": JobKind(run=_warn_of_expiry, timeout_s=600, every_s=lambda _: 300.0),
+        SEND_NOTICES: JobKind(run=_send_notices, timeout_s=300, every_s=lambda _: 2.0),
+        "seal": JobKind(run=_seal, timeout_s=1800, every_s=lambda _: 5.0),
+        SIGN_RECIPIENTS: JobKind(run=_sign_recipients, timeout_s=1800, every_s=lambda _: 5.0),
+        "alarm_certificates": JobKind(run=_alarm_certificates, timeout_s=600, every_s=lambda _: 3600.0),
+        "renew_seals": JobKind(run=_renew_seals, timeout_s=3600, every_s=lambda _: 3600.0),
+        "replay": JobKind(run=_replay, timeout_s=120, every_s=lambda _: 1.0),
         "flush_refusals": JobKind(run=_flush_refusals, timeout_s=120, every_s=lambda _: 30.0),
         "reap_idempotency_keys": JobKind(run=_reap_idempotency_keys, timeout_s=600, every_s=lambda _: 600.0),
+        "examine_documents": JobKind(run=_examine_documents, timeout_s=1800, every_s=lambda _: 10.0),
+        "verify_documents": JobKind(run=_verify_documents, timeout_s=3600, every_s=lambda _: 3600.0),
+        "reap_access": JobKind(run=_reap_access, timeout_s=600, every_s=lambda _: 3600.0),
+        "reap_outbound": JobKind(run=_reap_outbound, timeout_s=1800, every_s=lambda _: 3600.0),
         "reap_old_rows": JobKind(run=_reap_old_rows, timeout_s=600, every_s=lambda _: 3600.0),
     }
 )

@@ -16,6 +16,7 @@ from gateway.envelopes.problems import refusal_error
 from gateway.services import Caller, Services
 from gateway.tenant_blobs import TenantBlobs
 from gateway.tenants.facts import tenant_event
+from gateway.tenants.inbound_rules import checked_digests, checked_networks, checked_subject
 from gateway.tenants.open_connection import open_connection, webhook_url
 from normalizer.canonical import Json
 from normalizer.errors import Finding, NotFound, ValidationFailed
@@ -24,11 +25,15 @@ from normalizer.ids import Kind, print_id
 from normalizer.vocabulary import LedgerType
 
 Key = Annotated[str, msgspec.Meta(min_length=8, max_length=500)]
+Network = Annotated[str, msgspec.Meta(max_length=50)]
+Digest = Annotated[str, msgspec.Meta(max_length=100)]
+Subject = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class ConnectionInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`credentials`: the provider's own fields (GET /admin/providers lists them). `webhook_keys`: the keys
-    with which the provider signs its webhooks, where it signs; all of them are accepted.
+    with which the provider signs its webhooks, where it signs; all of them are accepted. `allowed_networks` (CIDR;
+    empty: any) and the client certificate (by digest or subject, as a trusted proxy tells it) are asked for too.
     """
 
     provider: str
@@ -37,10 +42,13 @@ class ConnectionInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     webhook_keys: tuple[Key, ...] = ()
     max_document_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     receive_webhooks: bool = True
+    allowed_networks: tuple[Network, ...] = ()
+    client_certificate_sha256: tuple[Digest, ...] = ()
+    client_certificate_subject: Subject = ""
 
 
 class ConnectionChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """None leaves as it is; credentials and keys are replaced as a whole."""
+    """None leaves as it is; credentials, keys, networks and certificates are replaced as a whole."""
 
     label: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     credentials: dict[str, Any] | None = None
@@ -48,6 +56,9 @@ class ConnectionChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_document_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
     receive_webhooks: bool | None = None
     active: bool | None = None
+    allowed_networks: tuple[Network, ...] | None = None
+    client_certificate_sha256: tuple[Digest, ...] | None = None
+    client_certificate_subject: Subject | None = None
 
 
 class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +75,9 @@ class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     created_at: datetime
     updated_at: datetime
+    allowed_networks: tuple[str, ...]
+    client_certificate_sha256: tuple[str, ...]
+    client_certificate_subject: str
 
 
 class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +92,7 @@ class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = (
     "id, provider, label, path_key, webhook_keys, version, max_document_bytes, receive_webhooks, active,"
-    " created_at, updated_at"
+    " created_at, updated_at, allowed_networks, client_certificate_sha256, client_certificate_subject"
 )
 
 
@@ -97,7 +111,8 @@ async def create_connection(
         try:
             row = await tx.driver.fetchrow(
                 "INSERT INTO connections (tenant_id, id, provider, label, path_key, credentials, webhook_keys,"
-                " max_document_bytes, receive_webhooks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                " max_document_bytes, receive_webhooks, allowed_networks, client_certificate_sha256,"
+                " client_certificate_subject) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
                 f" RETURNING {_COLUMNS}",
                 tenant_id,
                 connection_id,
@@ -108,6 +123,9 @@ async def create_connection(
                 keys,
                 given.max_document_bytes,
                 given.receive_webhooks,
+                checked_networks(given.allowed_networks),
+                checked_digests(given.client_certificate_sha256),
+                checked_subject(given.client_certificate_subject),
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise NotFound("tenant", print_id(Kind.TENANT, tenant_id)) from error
@@ -139,12 +157,15 @@ async def change_connection(
         keys = await _seal(
             services, tenant_id, connection_id, "webhook_keys", msgspec.json.encode(change.webhook_keys)
         )
+    networks, digests, subject = _checked_rules(change)
     async with services.hub.transaction() as tx:
         row = await tx.driver.fetchrow(
             "UPDATE connections SET label = COALESCE($3, label), credentials = COALESCE($4, credentials),"
             " webhook_keys = COALESCE($5, webhook_keys), active = COALESCE($6, active),"
             " max_document_bytes = COALESCE($7, max_document_bytes), version = version + 1,"
-            " receive_webhooks = COALESCE($8, receive_webhooks), updated_at = clock_timestamp()"
+            " receive_webhooks = COALESCE($8, receive_webhooks), allowed_networks = COALESCE($9, allowed_networks),"
+            " client_certificate_sha256 = COALESCE($10, client_certificate_sha256),"
+            " client_certificate_subject = COALESCE($11, client_certificate_subject), updated_at = clock_timestamp()"
             f" WHERE tenant_id = $1 AND id = $2 RETURNING {_COLUMNS}",
             tenant_id,
             connection_id,
@@ -154,12 +175,25 @@ async def change_connection(
             change.active,
             change.max_document_bytes,
             change.receive_webhooks,
+            networks,
+            digests,
+            subject,
         )
         facts: dict[str, Json] = {"provider": adapter.name, "changed": tuple(named)}
         event = _event(services, caller, LedgerType.CONNECTION_CHANGED, tenant_id, connection_id, facts)
         await services.recorder.record(tx, [event])
         await tx.commit()
     return await _facts(services, tenant_id, row)
+
+
+def _checked_rules(change: ConnectionChange) -> tuple[list[str] | None, list[str] | None, str | None]:
+    networks, digests = change.allowed_networks, change.client_certificate_sha256
+    subject = change.client_certificate_subject
+    return (
+        None if networks is None else checked_networks(networks),
+        None if digests is None else checked_digests(digests),
+        None if subject is None else checked_subject(subject),
+    )
 
 
 async def list_connections(services: Services, tenant_id: UUID) -> list[ConnectionFacts]:

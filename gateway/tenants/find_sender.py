@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.services import Services
 from gateway.tenants.open_connection import open_connection
-from webhooks.inbound.ports import Sender
+from webhooks.inbound.ports import Sender, SenderRules
 
 _REMEMBER_S = 3.0
 _MOST = 1000
@@ -50,14 +50,20 @@ class SenderDirectory:
 
     async def _ask(self, path_key: str) -> _Found | None:
         row = await self._services.hub.fetchrow(
-            "SELECT tenant_id, id, version FROM connections WHERE path_key = $1 AND receive_webhooks",
+            "SELECT tenant_id, id, version, allowed_networks, client_certificate_sha256, client_certificate_subject"
+            " FROM connections WHERE path_key = $1 AND receive_webhooks",
             path_key,
         )
         if row is None:
             self._found.pop(path_key, None)
             return None
         opened = await open_connection(self._services, row["tenant_id"], row["id"], row["version"])
-        sender = Sender(row["tenant_id"], row["id"], opened.adapter, opened.connection)
+        rules = SenderRules(
+            networks=tuple(row["allowed_networks"]),
+            certificate_sha256=tuple(row["client_certificate_sha256"]),
+            certificate_subject=row["client_certificate_subject"],
+        )
+        sender = Sender(row["tenant_id"], row["id"], opened.adapter, opened.connection, rules)
         if len(self._found) >= _MOST:
             self._found.clear()
         found = self._found[path_key] = _Found(sender, self._services.clock.monotonic() + _REMEMBER_S)

@@ -8,8 +8,13 @@ class Scope(StrEnum):
     ENVELOPES_WRITE = "envelopes:write"
     DOCUMENTS_READ = "documents:read"
     DOCUMENTS_WRITE = "documents:write"
+    TEMPLATES_READ = "templates:read"
+    TEMPLATES_WRITE = "templates:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    CERTIFICATES_READ = "certificates:read"
+    CERTIFICATES_WRITE = "certificates:write"
+    CERTIFICATES_SIGN = "certificates:sign"  # may sign documents with the certificates of the store
     AUDIT_READ = "audit:read"
     ACT_AS = "act_as"  # may say which of the DMS's users acts
     ADMIN = "admin"  # across tenants; only on keys that belong to no tenant

@@ -39,6 +39,11 @@ class Dms:
         )
         return _json(answer)
 
+    async def verify(self, document: bytes) -> Any:
+        """The verdict on every signature of a file."""
+        headers = self._headers | {"content-type": "application/pdf"}
+        return _json(await self._client.post(f"{self._api}/verify", headers=headers, content=document))
+
     async def save(self, path: str, file: Path) -> str:
         """Downloads into `file`; the SHA-256 of what was written, which the gateway must have told too."""
         digest = hashlib.sha256()

@@ -30,6 +30,11 @@ def recheck(report: dict[str, object], folder: Path) -> list[str]:
             wrong.append(f"{name}: the document that was sent is not input.pdf")
         if envelope["signed_sha256"] == input_sha256:
             wrong.append(f"{name}: the signed PDF is the unsigned one")
+        wrong += [
+            f"{name}: a sealed file is not the one that was verified"
+            for sealed in envelope.get("sealed", [])
+            if hashlib.sha256(Path(sealed["file"]).read_bytes()).hexdigest() != sealed["sha256"]
+        ]
         last = json.loads(Path(envelope["ledger_file"]).read_bytes().splitlines()[-1])
         head = (envelope["ledger_sequence"], envelope["ledger_head"])
         if last["kind"] != "head" or (last["seq"], last["hash"]) != head:

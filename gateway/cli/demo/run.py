@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -21,11 +22,18 @@ from config.logging import configure_logging
 from config.settings import ENVIRONMENT_PREFIXES, Settings
 from config.settings_source import CONFIG_FILE_VARIABLE, load_settings, section_fields, variable_name
 from gateway.cli.child_output import ChildOutput
+from gateway.cli.demo.browser import NoBrowser, open_browser
+from gateway.cli.demo.client import Dms
+from gateway.cli.demo.ending import Scene
+from gateway.cli.demo.forms import ByForms
+from gateway.cli.demo.people import Ceremony
 from gateway.cli.demo.receiver import Receiver
-from gateway.cli.demo.story import Report, Story, judge, new_folder
+from gateway.cli.demo.report import Report, judge, new_folder
+from gateway.cli.demo.story import Story
 from gateway.cli.demo.timeline import DemoFailed, Timeline
 from gateway.cli.development import Development, RunningSandbox, ensure_development
-from gateway.cli.house import HousePlan, open_house
+from gateway.cli.house import open_house
+from gateway.cli.house_plan import HousePlan
 from gateway.cli.sample import FIRST_SIGNER, SECOND_SIGNER, Place, last_page_place, write_sample
 from gateway.composition import open_services
 
@@ -107,10 +115,28 @@ async def _in_house(
             house = await house_context.__aenter__()
             added.append(house.url)
         try:
-            await Story(house, client, receiver, timeline, report).tell(document, name, places)
+            scene = Scene(
+                house=house,
+                dms=Dms(client, house.url, house.development.tenant_key),
+                receiver=receiver,
+                timeline=timeline,
+                report=report,
+            )
+            async with AsyncExitStack() as stack:
+                ceremony = await _ceremony(stack, report)
+                await Story(scene, client, ceremony).tell(document, name, places)
         finally:
             with timeline.step("stop", "every process"):
                 await house_context.__aexit__(None, None, None)
+
+
+async def _ceremony(stack: AsyncExitStack, report: Report) -> Ceremony:
+    """In a real browser where there is one, else by forms; the report says why."""
+    try:
+        return await stack.enter_async_context(open_browser(Path(report.folder)))
+    except NoBrowser as error:
+        report.no_browser = str(error)
+        return ByForms()
 
 
 def _document(pdf: Path | None, folder: Path) -> tuple[bytes, str, tuple[Place, Place]]:
@@ -165,8 +191,12 @@ def _conclude(report: Report, timeline: Timeline, *, as_json: bool) -> None:
         timeline.say(f"Saved in {report.folder}")
     if report.ok:
         counted = report.deliveries
+        for one in report.envelopes[-1].sealed:
+            timeline.say(f"{Path(one.file).name}: {one.summary} Signed by {one.signatures[0]['signer']}.")
+        if report.no_browser:
+            timeline.say(f"The ceremony was held without a browser: {report.no_browser}.")
         timeline.say(
-            f"OK: {len(report.envelopes)} envelopes completed at two providers, {counted['sent']} webhooks verified"
+            f"OK: {len(report.envelopes)} envelopes completed at three providers, {counted['sent']} webhooks verified"
             f" by {counted['standard_library']} and by the design's rule, every ledger verified,"
             f" in {report.seconds:.1f} s."
         )

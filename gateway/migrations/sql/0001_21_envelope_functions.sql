@@ -167,32 +167,37 @@ END $$;
 
 -- Ends the attempt: only the attempt that is still the current one may change the envelope (fencing), and only
 -- while nothing has settled it meanwhile. What the attempt left at the provider and does not count is an orphan.
--- Returns the envelope as it is now, NULL when nothing was changed.
+-- Answers with what only the database knows of the envelope now; version is NULL when nothing was changed.
 CREATE FUNCTION end_dispatch(tenant uuid, own uuid, of_epoch integer, outcome_in text, detail_in text,
-    new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision)
-RETURNS jsonb
+    new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision,
+    OUT version integer, OUT provider_ref text, OUT dispatch_deadline timestamptz, OUT next_lookup_at timestamptz,
+    OUT updated_at timestamptz, OUT sent_at timestamptz)
 LANGUAGE plpgsql AS $$
-DECLARE changed boolean;
+#variable_conflict use_column
 BEGIN
     PERFORM enter_tenant(tenant);
-    UPDATE envelopes SET status = new_status, dispatch_state = new_state,
+    UPDATE envelopes e SET status = new_status, dispatch_state = new_state,
         provider_ref = CASE WHEN new_status IN ('draft', 'failed') THEN NULL
-                            ELSE COALESCE(ref, provider_ref) END,
+                            ELSE COALESCE(ref, e.provider_ref) END,
         provider_status = word, last_error = error_in,
         next_lookup_at = CASE WHEN lookup_in_s IS NULL THEN NULL
                               ELSE clock_timestamp() + make_interval(secs => lookup_in_s) END,
-        sent_at = CASE WHEN new_status = 'sent' AND sent_at IS NULL THEN clock_timestamp() ELSE sent_at END,
-        updated_at = clock_timestamp(), version = version + 1
-    WHERE tenant_id = tenant AND id = own AND dispatch_epoch = of_epoch
-      AND dispatch_state IN ('creating', 'unknown');
-    changed := FOUND;
+        sent_at = CASE WHEN new_status = 'sent' AND e.sent_at IS NULL THEN clock_timestamp() ELSE e.sent_at END,
+        updated_at = clock_timestamp(), version = e.version + 1
+    WHERE e.tenant_id = tenant AND e.id = own AND e.dispatch_epoch = of_epoch
+      -- That is: creating or unknown. Said so, the planner may take the index of the unsettled for the key's,
+      -- and then walks over the dead rows of every dispatch since the last vacuum.
+      AND e.dispatch_state NOT IN ('idle', 'settled')
+    RETURNING e.version, e.provider_ref, e.dispatch_deadline, e.next_lookup_at, e.updated_at, e.sent_at
+    INTO version, provider_ref, dispatch_deadline, next_lookup_at, updated_at, sent_at;
+    IF NOT FOUND THEN
+        SELECT e.provider_ref INTO provider_ref FROM envelopes e WHERE e.tenant_id = tenant AND e.id = own;
+    END IF;
     UPDATE dispatch_attempts a SET outcome = outcome_in, detail = left(detail_in, 1000),
         provider_ref = COALESCE(ref, a.provider_ref), ended_at = clock_timestamp(),
-        orphan = CASE WHEN COALESCE(ref, a.provider_ref) IS DISTINCT FROM
-            (SELECT e.provider_ref FROM envelopes e WHERE e.tenant_id = tenant AND e.id = own)
+        orphan = CASE WHEN COALESCE(ref, a.provider_ref) IS DISTINCT FROM end_dispatch.provider_ref
             AND COALESCE(ref, a.provider_ref) IS NOT NULL THEN 'left' END
     WHERE a.tenant_id = tenant AND a.envelope_id = own AND a.epoch = of_epoch;
-    RETURN CASE WHEN changed THEN load_envelope(tenant, own, false) END;
 END $$;
 
 -- A look-up or a webhook has found the envelope at the provider: this id counts, and what other tries of the

@@ -90,12 +90,17 @@ RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
         || uuid_send(tenant_id) || convert_to(chain_id, 'UTF8'))
 $$;
 
--- The head of a chain that is new: no entry yet, and the genesis hash. Two at once: the second finds the first's.
-CREATE FUNCTION ledger_begin_chain(tenant uuid, chain text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger_check_chain(chain text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF chain !~ '^(system|[a-z]{1,20}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$' THEN
         RAISE EXCEPTION 'not a chain: %', left(chain, 80) USING ERRCODE = 'invalid_parameter_value';
     END IF;
+END $$;
+
+-- The head of a chain that is new: no entry yet, and the genesis hash. Two at once: the second finds the first's.
+CREATE FUNCTION ledger_begin_chain(tenant uuid, chain text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ledger_check_chain(chain);
     INSERT INTO ledger_heads (tenant_id, chain_id, seq, recorded_at, prev_hash, hash)
     VALUES (tenant, chain, 0, '-infinity', '', ledger_genesis_v1(tenant, chain))
     ON CONFLICT DO NOTHING;
@@ -158,20 +163,76 @@ BEGIN
     END LOOP;
 END $$;
 
--- Appends many entries, of several chains if need be, in the order given.
+-- Appends many entries, of several chains if need be, in the order given. A run of entries of one chain reads and
+-- writes its head once, and a chain that is new is written with its last entry's link at once.
 CREATE FUNCTION ledger_append(
     tenants uuid[], chains text[], events uuid[], event_types text[], resource_types text[], resource_ids text[],
     occurred timestamptz[], bodies bytea[], OUT seqs bigint[], OUT hashes bytea[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE one record;
+DECLARE
+    called timestamptz := clock_timestamp();
+    total integer := cardinality(bodies);
+    first integer := 1;
+    final integer;
+    is_new boolean;
+    seq bigint;
+    moment timestamptz;
+    link bytea;
+    moments timestamptz[];
+    previous bytea[];
+    contents bytea[];
 BEGIN
     PERFORM ledger_lock_heads(tenants, chains);
-    FOR i IN 1 .. cardinality(bodies) LOOP
-        one := ledger_append_one(tenants[i], chains[i], events[i], event_types[i], resource_types[i],
-            resource_ids[i], occurred[i], bodies[i]);
-        seqs[i] := one.seq;
-        hashes[i] := one.hash;
+    FOR i IN 1 .. total LOOP
+        contents[i] := ledger_body_v1(bodies[i]);
     END LOOP;
+    WHILE first <= total LOOP
+        IF current_setting('app.tenant', true) IS DISTINCT FROM tenants[first]::text
+            AND NOT pg_has_role(session_user, 'countersign_hub', 'MEMBER') THEN
+            RAISE EXCEPTION 'an entry of another tenant was to be recorded'
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        final := first;
+        WHILE final < total AND chains[final + 1] = chains[first] AND tenants[final + 1] = tenants[first] LOOP
+            final := final + 1;
+        END LOOP;
+        LOOP
+            SELECT h.seq, h.recorded_at, h.hash INTO seq, moment, link FROM ledger_heads h
+            WHERE h.tenant_id = tenants[first] AND h.chain_id = chains[first] FOR UPDATE;
+            is_new := NOT FOUND;
+            IF is_new THEN
+                PERFORM ledger_check_chain(chains[first]);
+                seq := 0;
+                moment := '-infinity';
+                link := ledger_genesis_v1(tenants[first], chains[first]);
+            END IF;
+            FOR i IN first .. final LOOP
+                seq := seq + 1;
+                moment := greatest(called, moment + interval '1 microsecond');
+                seqs[i] := seq;
+                moments[i] := moment;
+                previous[i] := link;
+                link := ledger_link_v1(chains[i], seq, moment, link, contents[i]);
+                hashes[i] := link;
+            END LOOP;
+            IF is_new THEN
+                INSERT INTO ledger_heads VALUES (tenants[first], chains[first], seq, moment, previous[final], link)
+                ON CONFLICT DO NOTHING;
+            ELSE
+                UPDATE ledger_heads h SET seq = seqs[final], recorded_at = moment, prev_hash = previous[final],
+                    hash = link
+                WHERE h.tenant_id = tenants[first] AND h.chain_id = chains[first];
+            END IF;
+            EXIT WHEN FOUND; -- else somebody began the chain at the same moment: after his last entry, then
+        END LOOP;
+        first := final + 1;
+    END LOOP;
+    INSERT INTO ledger_entries
+    SELECT e.tenant, e.chain, e.seq, 1, e.event, e.event_type, e.resource_type, e.resource_id, e.occurred_at,
+        e.moment, e.previous, e.content, e.hash, e.body
+    FROM unnest(tenants, chains, seqs, events, event_types, resource_types, resource_ids, occurred, moments,
+        previous, contents, hashes, bodies) AS e (tenant, chain, seq, event, event_type, resource_type,
+        resource_id, occurred_at, moment, previous, content, hash, body);
 END $$;
 
 -- Who may do what: logins read under row-level security and append through the function; nobody updates,
@@ -212,9 +273,10 @@ ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_delete;
 ALTER TABLE ledger_heads ENABLE ALWAYS TRIGGER refuse_truncate;
 
 -- The function runs as countersign_ledger, which cannot log in. Handing it over needs CREATE for a moment.
-REVOKE ALL ON FUNCTION ledger_append, ledger_append_one, ledger_lock_heads, ledger_begin_chain FROM PUBLIC;
+REVOKE ALL ON FUNCTION ledger_append, ledger_append_one, ledger_lock_heads, ledger_begin_chain,
+    ledger_check_chain FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_append, ledger_append_one TO countersign_app, countersign_hub;
-GRANT EXECUTE ON FUNCTION ledger_begin_chain, ledger_lock_heads TO countersign_ledger;
+GRANT EXECUTE ON FUNCTION ledger_begin_chain, ledger_check_chain, ledger_lock_heads TO countersign_ledger;
 GRANT CREATE ON SCHEMA public TO countersign_ledger;
 ALTER FUNCTION ledger_append OWNER TO countersign_ledger;
 ALTER FUNCTION ledger_append_one OWNER TO countersign_ledger;

@@ -6,22 +6,21 @@ CREATE FUNCTION record_events(
     announced_types text[], announced_envelopes uuid[], announced_data bytea[],
     OUT seqs bigint[], OUT hashes bytea[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE one record;
 BEGIN
-    PERFORM ledger_lock_heads(tenants, chains);
-    FOR i IN 1 .. cardinality(bodies) LOOP
-        one := ledger_append_one(tenants[i], chains[i], events[i], event_types[i], resource_types[i],
-            resource_ids[i], occurred[i], bodies[i]);
-        seqs[i] := one.seq;
-        hashes[i] := one.hash;
-        CONTINUE WHEN announced_types[i] IS NULL;
-        INSERT INTO outbox_events
-            (tenant_id, id, type, envelope_id, occurred_at, data, chain_id, ledger_seq, ledger_hash)
-        VALUES (tenants[i], events[i], announced_types[i], announced_envelopes[i], occurred[i],
-            announced_data[i], chains[i], one.seq, one.hash);
-        INSERT INTO outbox_pending (event_id, tenant_id, created_at)
-        VALUES (events[i], tenants[i], clock_timestamp());
-    END LOOP;
+    IF cardinality(bodies) = 1 THEN
+        SELECT ARRAY[a.seq], ARRAY[a.hash] INTO seqs, hashes
+        FROM ledger_append_one(tenants[1], chains[1], events[1], event_types[1], resource_types[1],
+            resource_ids[1], occurred[1], bodies[1]) a;
+    ELSE
+        SELECT a.seqs, a.hashes INTO seqs, hashes FROM ledger_append(tenants, chains, events, event_types,
+            resource_types, resource_ids, occurred, bodies) a;
+    END IF;
+    INSERT INTO outbox_events (tenant_id, id, type, envelope_id, occurred_at, data, chain_id, ledger_seq, ledger_hash)
+    SELECT e.* FROM unnest(tenants, events, announced_types, announced_envelopes, occurred, announced_data, chains,
+        seqs, hashes) AS e (tenant, id, announced) WHERE e.announced IS NOT NULL;
+    INSERT INTO outbox_pending (event_id, tenant_id, created_at)
+    SELECT e.id, e.tenant, clock_timestamp()
+    FROM unnest(tenants, events, announced_types) AS e (tenant, id, announced) WHERE e.announced IS NOT NULL;
 END $$;
 
 -- The function runs as countersign_ledger, whose right to fill the outbox needs a policy of its own.

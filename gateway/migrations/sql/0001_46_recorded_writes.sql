@@ -26,16 +26,18 @@ CREATE FUNCTION end_dispatch_recorded(tenant uuid, own uuid, of_epoch integer, o
     new_status text, new_state text, ref text, word text, error_in jsonb, lookup_in_s double precision,
     tenants uuid[], chains text[], events uuid[], event_types text[], resource_types text[], resource_ids text[],
     occurred timestamptz[], bodies bytea[],
-    announced_types text[], announced_envelopes uuid[], announced_data bytea[]) RETURNS jsonb
+    announced_types text[], announced_envelopes uuid[], announced_data bytea[],
+    OUT version integer, OUT provider_ref text, OUT dispatch_deadline timestamptz, OUT next_lookup_at timestamptz,
+    OUT updated_at timestamptz, OUT sent_at timestamptz)
 LANGUAGE plpgsql AS $$
-DECLARE stored jsonb := end_dispatch(tenant, own, of_epoch, outcome_in, detail_in, new_status, new_state, ref,
-    word, error_in, lookup_in_s);
 BEGIN
-    IF stored IS NOT NULL AND cardinality(bodies) > 0 THEN
+    SELECT * INTO version, provider_ref, dispatch_deadline, next_lookup_at, updated_at, sent_at
+    FROM end_dispatch(tenant, own, of_epoch, outcome_in, detail_in, new_status, new_state, ref, word, error_in,
+        lookup_in_s);
+    IF version IS NOT NULL AND cardinality(bodies) > 0 THEN
         PERFORM record_events(tenants, chains, events, event_types, resource_types, resource_ids, occurred,
             bodies, announced_types, announced_envelopes, announced_data);
     END IF;
-    RETURN stored;
 END $$;
 
 GRANT EXECUTE ON FUNCTION insert_envelope_recorded, end_dispatch_recorded TO countersign_app, countersign_hub;

@@ -1,0 +1,1 @@
+"""The tenants' webhook portal over HTTP."""

@@ -1,0 +1,41 @@
+"""How a tenant's webhook endpoint fares, over HTTP."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import get
+from litestar.params import FromPath
+
+from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.webhooks import READ
+from normalizer.ids import Kind, print_id, read_id
+from webhooks.outbound.health import BreakerState, Window, read_health
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """`breaker` open: nothing is sent until `breaker_until`, and no attempt is burnt; half_open: one delivery
+    is under way to see whether the endpoint answers again. The rates are of attempts.
+    """
+
+    endpoint_id: str
+    active: bool
+    disabled_reason: str
+    breaker: BreakerState
+    breaker_until: datetime | None
+    failures_in_row: int
+    failing_since: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    oldest_pending_at: datetime | None
+    undelivered: int
+    last_hour: Window
+    last_day: Window
+
+
+@get("/webhooks/{endpoint_id:str}/health", **READ)
+async def health(services: TheServices, caller: TheCaller, endpoint_id: FromPath[str]) -> HealthView:
+    """How the endpoint fares: breaker, success rate, response times, and what waits for it."""
+    own = read_id(Kind.ENDPOINT, endpoint_id)
+    found = await read_health(services.database, caller.tenant_id, own)
+    given = msgspec.structs.asdict(found) | {"endpoint_id": print_id(Kind.ENDPOINT, own)}
+    return HealthView(**given)
