@@ -78,7 +78,7 @@ def bare() -> ASGIApp:
 
 
 def bare_pooled() -> ASGIApp:
-    """With the gateway's own set-up of httpx: its transports, in pools of eight."""
+    """With the gateway's own set-up of httpx: one transport per connection."""
     transmitter = Transmitter(executor_options(load_settings().provider))
     url = httpx.URL(os.environ["BENCH_PROVIDER_URL"])
 

@@ -3,7 +3,7 @@
 POST /envelopes with a 100 KB PDF inside and `send`, 32 at a time, from aiohttp; the application under granian
 with one worker; the provider is a responder of canned bytes in its own process, whose share of the time is
 printed. `ratio` is to a bare route with one shared httpx.AsyncClient, as httpx documents its use;
-`ratio_to_bare_pooled` to one with the gateway's own set-up of httpx, transports in pools of eight, which carries
+`ratio_to_bare_pooled` to one with the gateway's own set-up of httpx, one transport per connection, which carries
 twice as much. PostgreSQL runs durably on the same cores: what it costs is printed beside.
 """
 
@@ -220,7 +220,7 @@ async def compare(ports: dict[str, int], responder: int, body: bytes, key: str) 
     return {
         "rates": rates,
         "raw": {
-            "client": f"gateway: httpx transports in pools of eight; bare: one httpx.AsyncClient; bare_pooled: as the"
+            "client": f"gateway: one httpx transport per connection; bare: one httpx.AsyncClient; bare_pooled: as the"
             f" gateway; load by aiohttp, {CLIENTS} at a time",
             "envelopes_per_s": [round(rate, 1) for rate in rates["gateway"]],
             "bare_per_s": [round(rate, 1) for rate in rates["bare"]],

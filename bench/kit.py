@@ -70,6 +70,15 @@ async def interleave(
     return figures
 
 
+async def until(
+    holds: Callable[[], Awaitable[bool]], *, longest_s: float = 300.0, every_s: float = 0.05
+) -> None:
+    """Asks again and again, as nobody else does. Raises TimeoutError."""
+    async with asyncio.timeout(longest_s):
+        while not await holds():  # noqa: ASYNC110 - what is waited for happens in other processes
+            await asyncio.sleep(every_s)
+
+
 def median_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> float:
     """The median of the ratios of runs that were made side by side."""
     return statistics.median(above / below for above, below in zip(numerators, denominators, strict=True))
