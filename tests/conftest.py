@@ -4,6 +4,7 @@ With xdist the controller starts the server before the workers and hands its add
 test that needs it does. Nothing of it outlives the run.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node) -> None:
     SHARED.hand_on(node.workerinput)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: looking through it for cycles again and again took a fifth of the time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -25,7 +25,8 @@ from config.settings import Settings
 from config.settings_source import load_settings
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox, ensure_development
-from gateway.cli.house import House, HousePlan, open_house
+from gateway.cli.house import House, open_house
+from gateway.cli.house_plan import HousePlan
 from gateway.composition import open_services
 
 PATIENCE_S = 45.0  # bounds a wait on a slow machine; nothing is measured by it

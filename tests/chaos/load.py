@@ -13,10 +13,12 @@ import httpx
 import msgspec
 import pytest
 
-from gateway.cli.demo.people import PEOPLE
+from gateway.cli.demo.people import PEOPLE, Signer
 from gateway.cli.demo.timeline import DemoFailed
 from tests.chaos.house import PATIENCE_S, ChaosHouse
 from tests.gateway import bodies
+
+SIGNER = Signer(name="Ada First", email="ada@example.com")
 
 PROVIDERS = ("docusign", "adobe_sign")
 ACCESS_CODE = "canary-4711-access-code"
@@ -122,7 +124,7 @@ class Load:
             ends_at = time.monotonic() + PATIENCE_S
             while True:  # a provider prepares the documents before anybody can sign them
                 try:
-                    await person.sign(ref, "ada@example.com")
+                    await person.sign(ref, SIGNER)
                     break
                 except DemoFailed:
                     if time.monotonic() > ends_at:

@@ -39,7 +39,7 @@ _OPEN = {
     "deliveries": "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'leased')",
     "inbox": "SELECT count(*) FROM inbox_messages WHERE state IN ('received', 'processing', 'parked')",
     "lost leases": "SELECT count(*) FROM jobs WHERE state = 'running' AND lease_until < clock_timestamp()",
-    "dead letters": "SELECT count(*) FROM inbox_messages WHERE state IN ('dead', 'unprocessable')",
+    "dead letters": "SELECT count(*) FROM inbox_messages WHERE state IN ('dead', 'unprocessable', 'quarantined')",
     "dead jobs": "SELECT count(*) FROM jobs WHERE state = 'dead'",
     "open keys": "SELECT count(*) FROM idempotency_keys WHERE completed_at IS NULL"
     " AND locked_until > clock_timestamp()",

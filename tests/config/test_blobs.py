@@ -57,6 +57,35 @@ async def test_blob_of_any_size_is_read_back_with_its_digest(
     assert size < 100 or content[:100] not in path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [3 * FRAME_BYTES],
+        [10, FRAME_BYTES, 10],
+        [FRAME_BYTES, 0, FRAME_BYTES],
+        [FRAME_BYTES - 1, 1, 1],
+        [1] * 40 + [2 * FRAME_BYTES + 1, 5],
+        [FRAME_BYTES - 3, 3 * FRAME_BYTES, 3],
+    ],
+)
+async def test_blob_is_read_back_whatever_pieces_it_came_in(
+    blobs: BlobStore, folder: Path, pieces: list[int]
+) -> None:
+    content = [os.urandom(size) for size in pieces]
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in content:
+            yield chunk
+
+    stored = await blobs.put(TENANT, chunks())
+    assert await blobs.read(TENANT, stored.key) == b"".join(content)
+    assert stored.size == sum(pieces)
+    # Every frame but the last is full, whatever came: a reader finds its place in the object by arithmetic.
+    (path,) = stored_files(folder)
+    frames = max(1, -(-stored.size // FRAME_BYTES))
+    assert path.stat().st_size == 52 + stored.size + 16 * frames
+
+
 SIZE = 3 * FRAME_BYTES
 
 

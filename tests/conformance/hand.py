@@ -16,6 +16,8 @@ class Hand(Protocol):
     template_ref: str
     template_roles: tuple[str, ...]
 
+    # May also name `unfit`: tests that ask what such a provider cannot answer, each with the reason.
+
     def __init__(self, url: str) -> None: ...
 
     async def view(self, ref: str, email: str) -> None: ...
@@ -26,6 +28,11 @@ class Hand(Protocol):
     async def decline(self, ref: str, email: str, reason: str) -> None: ...
 
     async def expire(self, ref: str) -> None: ...
+
+    async def break_webhooks(self, url: str, ref: str) -> None:
+        """Switches off at the provider what sends messages about this envelope to `url`; makes it first where the
+        envelope itself carries none that can be switched off.
+        """
 
     async def break_next(self, kind: str, operation: str, *, seconds: float = 0, count: int = 1) -> None:
         """`kind`: timeout_after_accept, reset_before, reset_after, http_429, http_500_html, token_expired,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from aiohttp import web
 
 from adapters.kit.exchange import Exchange
@@ -25,6 +26,7 @@ from tests.conformance.hand import Hand
 from tests.conformance.sandbox_process import SandboxProcess
 
 PATIENCE_S = 20.0
+RETURN_URL = "https://dms.example/signed"
 _numbers = itertools.count(1)
 
 
@@ -50,10 +52,16 @@ class Receiver:
         else:
             verdict = self._adapter.verify(post, self.connection)
             reply = self._adapter.acknowledge(post, self.connection, verdict)
-            async with self._news:
-                (self.kept if verdict.authentic else self.refused).append(post)
-                self._news.notify_all()
+            if verdict.authentic:
+                await self.take([post])
+            else:
+                self.refused.append(post)
         return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body)
+
+    async def take(self, posts: list[RawRequest]) -> None:
+        async with self._news:
+            self.kept += posts
+            self._news.notify_all()
 
     def events_of(self, ref: str) -> list[ProviderEvent]:
         """Parsed in order of arrival."""
@@ -131,20 +139,25 @@ class Stage:
         await self.until_status(created.provider_ref, EnvelopeStatus.SENT)
         return created.provider_ref
 
+    async def open_page(self, url: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            return await client.get(url)
+
     async def _learn(self, ref: str) -> None:
         self.learned.append(ref)
 
 
 def connect(
     adapter: Adapter,
-    sandbox: SandboxProcess,
+    sandbox: SandboxProcess | None,
     webhook_url: str = "",
     credentials: dict[str, Any] | None = None,
 ) -> Connection:
+    own = credentials or (sandbox.credentials if sandbox else {})
     return Connection(
         id=f"con_{next(_numbers)}",
         tenant_id="ten_conformance",
-        credentials=adapter.decode_credentials(json.dumps(credentials or sandbox.credentials).encode()),
+        credentials=adapter.decode_credentials(json.dumps(own).encode()),
         webhook_url=webhook_url,
         allow_loopback=True,
     )

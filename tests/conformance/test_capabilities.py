@@ -5,10 +5,10 @@ import pytest
 
 from adapters.kit.port import Adapter
 from normalizer.capabilities import Support
-from normalizer.envelope import Envelope
+from normalizer.envelope import Envelope, SignatureLevel
 from normalizer.errors import UnsupportedFeature, ValidationFailed
 from normalizer.field import FieldType
-from normalizer.recipient import AccessCode, AuthenticationMethod, Phone, Role
+from normalizer.recipient import AccessCode, AuthenticationMethod, KnowledgeQuestion, Phone, Role
 from tests.conformance.envelopes import contract, paper, person, signature
 from tests.conformance.stage import Desk, Stage
 
@@ -21,7 +21,9 @@ def with_role(desk: Desk, role: Role) -> Envelope:
 
 
 def with_method(desk: Desk, method: AuthenticationMethod) -> Envelope:
-    return contract(desk.blobs, person("ann", authentication=method, **PROOFS))
+    own = desk.adapter.capabilities.knowledge_questions and method is AuthenticationMethod.KNOWLEDGE
+    questions = {"knowledge": (KnowledgeQuestion("First pet?", "a hash"),)} if own else {}
+    return contract(desk.blobs, person("ann", authentication=method, **PROOFS, **questions))
 
 
 def with_field(desk: Desk, kind: FieldType) -> Envelope:
@@ -56,6 +58,13 @@ def test_authentication_is_refused_told_or_native_as_declared(
 @pytest.mark.parametrize("kind", FieldType)
 def test_field_is_refused_told_or_native_as_declared(desk: Desk, kind: FieldType) -> None:
     check(desk, with_field(desk, kind), f"field {kind}", desk.adapter.capabilities.fields.get(kind))
+
+
+@pytest.mark.parametrize("level", SignatureLevel)
+def test_signature_level_is_refused_told_or_native_as_declared(desk: Desk, level: SignatureLevel) -> None:
+    envelope = contract(desk.blobs, person("ann"), signature_level=level)
+    support = desk.adapter.capabilities.signature_levels.get(level)
+    check(desk, envelope, f"signature_level {level}", support)
 
 
 async def test_refused_feature_reaches_no_provider(stage: Stage, desk: Desk) -> None:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import httpx
 import msgspec
 import pytest
 
@@ -14,10 +13,9 @@ from normalizer.field import DEFAULT_SIZE
 from normalizer.recipient import Role
 from normalizer.status import EnvelopeStatus, RecipientStatus
 from tests.conformance.envelopes import anchored, contract, paper, person, photo, signature, word_file
-from tests.conformance.stage import Stage
+from tests.conformance.stage import RETURN_URL, Stage
 
 _S = EnvelopeStatus
-RETURN_URL = "https://dms.example/signed"
 
 
 async def test_envelope_with_several_documents_is_sent_at_once(stage: Stage) -> None:
@@ -205,8 +203,7 @@ async def test_embedded_signer_gets_a_page_that_opens(stage: Stage) -> None:
     known = (await stage.done("get_envelope", ref)).recipients[0]
     recipient = person("ann", embedded=True, id=envelope.recipients[0].id, provider_ref=known.provider_ref)
     url = await stage.done("signing_url", ref, recipient, RETURN_URL)
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        page = await client.get(url)
+    page = await stage.open_page(url)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
 

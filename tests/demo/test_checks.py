@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.demo import recheck
 from gateway.cli.demo.receiver import Receiver, verify_by_standard
-from gateway.cli.demo.story import EnvelopeReport, Report, judge
+from gateway.cli.demo.report import EnvelopeReport, Report, SealReport, judge
 from webhooks.outbound.sign import KeyRing, SignatureProfile, SigningKeys, make_secret, sign, standard_form
 
 BODY = b'{"id":"evt_1","type":"envelope.completed","sequence":4,"data":{"envelope":{"id":"env_1"}}}'
@@ -63,6 +63,30 @@ def test_the_written_out_standard_rule_agrees_with_the_package():
         verify_by_standard(BODY + b" ", headers, secret.reveal())
 
 
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def seal(**changes) -> SealReport:
+    signature = {
+        "signer": "the seal",
+        "signature_valid": True,
+        "certificate_valid": True,
+        "timestamp_valid": True,
+        "summary": "",
+    }
+    good = SealReport(
+        file="signed.pdf",
+        sha256="",
+        verdict="development",
+        summary="",
+        signatures=[signature],
+        matches_stored=True,
+        verdict_apart="development",
+    )
+    return msgspec.structs.replace(good, **changes)
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A report and its files, as the demo saves them."""
@@ -81,11 +105,27 @@ def saved(tmp_path: Path) -> Path:
                 ledger_head="ab",
                 ledger_sequence=3,
                 ledger_file=str(tmp_path / "chain.jsonl"),
+                sealed=[seal(file=str(tmp_path / "signed.pdf"), sha256=sha256(b"%PDF-1.7 signed"))],
             )
         ]
     )
     (tmp_path / "report.json").write_bytes(msgspec.json.encode(report))
     return tmp_path
+
+
+@pytest.mark.parametrize("altered", [b"%PDF-1.7 other", b""])
+def test_recheck_finds_an_altered_certificate(saved, altered):
+    report = json.loads((saved / "report.json").read_text())
+    certificate = saved / "certificate.pdf"
+    certificate.write_bytes(b"%PDF-1.7 certificate")
+    report["envelopes"][0]["sealed"] += [
+        {"file": str(certificate), "sha256": sha256(b"%PDF-1.7 certificate")}
+    ]
+    (saved / "report.json").write_text(json.dumps(report))
+    assert recheck_apart(saved).returncode == 0
+    certificate.write_bytes(altered)
+    ended = recheck_apart(saved)
+    assert (ended.returncode, "a sealed file is not the one" in ended.stdout) == (1, True)
 
 
 def recheck_apart(folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -126,8 +166,14 @@ def test_recheck_of_a_report_without_envelopes_is_no_agreement(saved):
 def good_report() -> Report:
     envelopes = [
         EnvelopeReport(id=name, provider=provider, status="completed", input_sha256="", ledger_verified=True)
-        for name, provider in (("1", "docusign"), ("2", "docusign"), ("3", "adobe_sign"))
+        for name, provider in (
+            ("1", "docusign"),
+            ("2", "docusign"),
+            ("3", "adobe_sign"),
+            ("4", "internal"),
+        )
     ]
+    envelopes[-1].sealed = [seal(), seal()]
     counted = {"sent": 9, "verified_standard": 9, "verified_seed": 9, "standard_library": "x"}
     return Report(envelopes=envelopes, deliveries=counted, tenant_ledger={"ledger_verified": True})
 
@@ -142,7 +188,28 @@ def test_a_report_is_ok_only_when_everything_is():
         lambda report: report.deliveries.update(verified_seed=8),
         lambda report: report.deliveries.update(sent=0, verified_standard=0, verified_seed=0),
         lambda report: report.tenant_ledger.update(ledger_verified=False),
+        lambda report: report.envelopes[-1].sealed.pop(),
+        lambda report: report.envelopes[-1].sealed[0].signatures.clear(),
+        lambda report: report.envelopes[-1].sealed[1].signatures[0].update(signature_valid=False),
+        lambda report: report.envelopes[-1].sealed[1].signatures[0].update(certificate_valid=False),
+        lambda report: report.envelopes[-1].sealed[1].signatures[0].update(timestamp_valid=None),
     ):
         report = good_report()
         spoil(report)
         assert judge(report) != ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"matches_stored": False},
+        {"verdict": "valid"},
+        {"verdict": "untrusted"},
+        {"verdict_apart": "altered"},
+        {"verdict_apart": "valid"},
+    ],
+)
+def test_a_report_with_a_doubtful_seal_is_not_ok(changes):
+    report = good_report()
+    report.envelopes[-1].sealed[0] = seal(**changes)
+    assert judge(report) != ""

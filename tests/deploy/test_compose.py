@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from config.errors import ConfigError
 from config.settings import ENVIRONMENT_PREFIXES
 from config.settings_source import load_settings, section_fields, variable_name
 from gateway.cli.main import _parser
@@ -13,10 +14,28 @@ from tests.docs.test_commands import _choices
 from tests.house.tree import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 OURS = ("gateway", "deliverer", "worker", "scheduler", "migrate")
 STORES = ("postgres", "valkey", "minio")
 JOBS = ("migrate", "bucket", "volume")
-SECRETS = re.compile(r"PASSWORD|SECRET|ROOT_USER|_KEY_PATH")
+SECRETS = re.compile(r"PASSWORD|SECRET|TOKEN|ROOT_USER|_KEY_PATH")
+# Of services outside that an installation may do without: left empty, the setting is not there at all.
+OPTIONAL = {
+    (name, ":-")
+    for name in (
+        "COUNTERSIGN_MAIL_PASSWORD",
+        "COUNTERSIGN_SMS_TOKEN",
+        "COUNTERSIGN_SEALING_TSA_PASSWORD",
+    )
+}
+INTERNAL_ENGINE = {
+    "SIGNATURE_DEFAULT_PROVIDER": "internal",
+    "COUNTERSIGN_MAIL_HOST": "smtp.example.com",
+    "COUNTERSIGN_MAIL_USERNAME": "countersign",
+    "COUNTERSIGN_MAIL_PASSWORD": "0f1e2d3c4b5a6978",
+    "COUNTERSIGN_MAIL_FROM_ADDRESS": "sign@example.com",
+    "COUNTERSIGN_SEALING_TSA_URLS": "https://tsa.example.com/a,https://tsa.example.org/b",
+}
 FILLED = {
     "COUNTERSIGN_PUBLIC_BASE_URL": "https://sign.example.com",
     "COUNTERSIGN_MASTER_KEY_PATH": "/etc/countersign/master-key",
@@ -106,18 +125,49 @@ def test_variables_of_our_services_are_known_settings(compose: dict[str, Any], n
 
 
 def test_settings_of_our_services_are_accepted_in_production(compose: dict[str, Any]):
-    environment = {
-        one: _filled(value)
-        for one, value in compose["services"]["gateway"]["environment"].items()
-        if not one.startswith("AWS_")
-    }
-    assert load_settings(environ=environment).is_production
+    settings = load_settings(environ=_environment(compose, FILLED))
+    assert settings.is_production
+    assert settings.mail.host is None
+    assert settings.spool.folder is not None
+
+
+def test_internal_engine_in_production_has_its_mail_server_and_timestamps(compose: dict[str, Any]):
+    settings = load_settings(environ=_environment(compose, FILLED | INTERNAL_ENGINE))
+    assert (settings.mail.host, settings.mail.from_address) == ("smtp.example.com", "sign@example.com")
+    assert settings.sealing.tsa_urls == ("https://tsa.example.com/a", "https://tsa.example.org/b")
+
+
+@pytest.mark.parametrize("missing", ["COUNTERSIGN_MAIL_HOST", "COUNTERSIGN_SEALING_TSA_URLS"])
+def test_internal_engine_in_production_without_a_service_it_needs_is_refused(
+    compose: dict[str, Any], missing: str
+):
+    with pytest.raises(ConfigError, match="internal engine"):
+        load_settings(environ=_environment(compose, FILLED | INTERNAL_ENGINE | {missing: ""}))
+
+
+def test_no_service_of_development_runs(compose: dict[str, Any]):
+    commands = [str(service.get("command", "")) for service in compose["services"].values()]
+    assert not any("development" in command or "sandbox" in command for command in commands)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_a_service_may_write_outlives_it_only_in_the_spool(compose: dict[str, Any], name: str):
+    service = compose["services"][name]
+    folder = service["environment"]["COUNTERSIGN_SPOOL_FOLDER"]
+    assert service["volumes"] == [f"spool:{folder}"]
+    made = re.search(r"install --directory --owner (\d+) --group (\d+) --mode 0700 (\S+)", DOCKERFILE)
+    assert made is not None
+    assert made.groups() == (*service["user"].split(":"), folder)
 
 
 def test_no_secret_has_a_default(compose: dict[str, Any]):
     text = COMPOSE.read_text(encoding="utf-8")
     variables = re.findall(r"(?<!\$)\$\{([A-Z_]+)([^}]*)\}", text)
-    loose = [name for name, rest in variables if SECRETS.search(name) and not rest.startswith(":?")]
+    loose = [
+        name
+        for name, rest in variables
+        if SECRETS.search(name) and not rest.startswith(":?") and (name, rest) not in OPTIONAL
+    ]
     assert variables
     assert loose == []
     assert not re.search(r"(?i)password: *[\"']?\w", text)
@@ -140,5 +190,10 @@ def test_guide_sets_every_variable_that_has_no_default():
     assert told == needed
 
 
-def _filled(value: str) -> str:
-    return re.sub(r"\$\{([A-Z_]+)[^}]*\}", lambda found: FILLED.get(found[1], ""), str(value))
+def _environment(compose: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
+    """What the gateway's container is started with, but for the object store's own variables."""
+    return {
+        one: re.sub(r"\$\{([A-Z_]+)[^}]*\}", lambda found: given.get(found[1], ""), str(value))
+        for one, value in compose["services"]["gateway"]["environment"].items()
+        if not one.startswith("AWS_")
+    }

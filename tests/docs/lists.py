@@ -15,10 +15,12 @@ from config.settings_source import section_fields, variable_name
 from gateway.http import routes
 from gateway.tenants.scopes import Scope
 from normalizer.capabilities import Capabilities, Support
+from normalizer.envelope import SignatureLevel
 from normalizer.field import FieldType
 from normalizer.recipient import AuthenticationMethod, Role
 from normalizer.status import ALLOWED, EnvelopeStatus
 from normalizer.vocabulary import VOCABULARY
+from tests.docs.event_lists import event_catalogue, event_schemas
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"(<!-- list: (?P<name>[a-z-]+) -->\n)(?P<text>.*?)(<!-- end -->)", re.DOTALL)
@@ -70,6 +72,7 @@ def capabilities() -> str:
             ("role", Role, lambda one: one.roles),
             ("authentication", AuthenticationMethod, lambda one: one.authentication),
             ("field", FieldType, lambda one: one.fields),
+            ("signature level", SignatureLevel, lambda one: one.signature_levels),
         ):
             for kind in kinds:
                 yield (
@@ -77,7 +80,7 @@ def capabilities() -> str:
                     *(_support(pick(one.capabilities).get(kind)) for one in every.values()),
                 )
         for name in Capabilities.__struct_fields__:
-            if name not in {"roles", "authentication", "fields"}:
+            if name not in {"roles", "authentication", "fields", "signature_levels"}:
                 yield (
                     name.replace("_", " "),
                     *(_value(getattr(one.capabilities, name)) for one in every.values()),
@@ -133,6 +136,7 @@ def open_routes() -> str:
     rows = [
         *route_rows(routes.INBOUND_ROUTES, routes.INBOUND),
         *route_rows(routes.OPEN_ROUTES, ""),
+        *route_rows(routes.PREPARE_ROUTES, ""),
     ]
     return _table(
         ("method", "path", "what it does"), ((method, path, does) for method, path, _, does in rows)
@@ -182,6 +186,8 @@ def _meanings(text: str) -> dict[tuple[str, str], str]:
 
 LISTS: dict[str, Callable[[], str]] = {
     "webhook-events": webhook_events,
+    "event-catalogue": event_catalogue,
+    "event-schemas": event_schemas,
     "ledger-events": ledger_events,
     "other-names": other_names,
     "status-moves": status_moves,

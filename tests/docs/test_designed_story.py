@@ -14,6 +14,7 @@ from tests.docs.tables import read_tables
 from tests.gateway import papers
 from tests.gateway.bodies import envelope, field, signer
 from tests.gateway.world import API, Tenant, World
+from webhooks.inbound.ports import Trust
 
 R, S, E = RecipientStatus, EnvelopeStatus, EventType
 ACTOR = {
@@ -238,4 +239,4 @@ async def _told(
 
     connection = await world.services.hub.fetchval("SELECT id FROM connections WHERE tenant_id = $1", acme.id)
     source = Source(kind=SourceKind.WEBHOOK, provider="alpha")
-    await apply_provider_event(world.services, acme.id, connection, event, source, claim)
+    await apply_provider_event(world.services, acme.id, connection, event, source, Trust(), claim)

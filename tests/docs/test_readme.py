@@ -68,6 +68,7 @@ def test_snippets_of_the_readme_run_in_their_order_on_countersign_up(tmp_path: P
         assert sent["status"] in {"sent", "processing"}
         read = _shell(tmp_path, house, _snippet("read"))
         assert [one["id"] for one in read["envelopes"]] == [sent["id"]]
+        assert _shell(tmp_path, house, _snippet("judge"))["verdict"] == "unsigned"
         said = _python(tmp_path, house, _snippet("python"))
         assert re.match(r"env_\w+ (sent|processing)\nTrue \d+$", said)
         _receive_a_webhook(tmp_path, house)
@@ -92,9 +93,22 @@ def _receive_a_webhook(folder: Path, house: SimpleNamespace) -> None:
         assert receiver.stdout is not None
         # The receiver prints what it has verified; a signature that fails prints nothing and the test times out.
         assert re.match(r"endpoint\.test evt_\w+$", receiver.stdout.readline())
+        _prove_completeness(folder, house)
     finally:
         receiver.kill()
         receiver.communicate()
+
+
+def _prove_completeness(folder: Path, house: SimpleNamespace) -> None:
+    told = _shell(folder, house, _snippet("feed"))["events"]
+    assert [one["sequence"] for one in told] == list(range(1, len(told) + 1))
+    assert told[0]["type"] == "envelope.created"
+    gaps = _shell(folder, house, _snippet("gaps"))
+    assert gaps["is_contiguous"] is True, gaps
+    counted = _shell(folder, house, _snippet("replay"))
+    assert counted["dry_run"] is True, counted
+    link = _shell(folder, house, _snippet("portal"))
+    assert "/portal/" in link["url"]
 
 
 @contextmanager

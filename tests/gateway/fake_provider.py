@@ -54,6 +54,10 @@ class FakeProvider:
         self.send_failures: list[Failure] = []
         self.hidden: set[str] = set()  # not found by a search: the index lags
         self.held: dict[str, EnvelopeReport] = {}
+        self.changes: list[
+            ChangePage | Failure
+        ] = []  # the list of changes, a page per call; empty when used up
+        self.asked_since: list[tuple[datetime, str]] = []
         self.calls: list[str] = []
         self.outgoing: list[Envelope] = []
         self._numbers = itertools.count(1)
@@ -144,12 +148,18 @@ class FakeProvider:
         )
 
     async def get_envelope(self, exchange: Exchange, connection: Connection, ref: str) -> EnvelopeReport:
+        self.calls.append(f"get {ref}")
         return self._get(ref)
 
     async def list_changes(
         self, exchange: Exchange, connection: Connection, since: datetime, cursor: str
     ) -> ChangePage:
-        return ChangePage(())
+        self.calls.append("list")
+        self.asked_since.append((since, cursor))
+        page = self.changes.pop(0) if self.changes else ChangePage(())
+        if not isinstance(page, ChangePage):
+            raise Interruption(page)
+        return page
 
     async def void_envelope(
         self, exchange: Exchange, connection: Connection, ref: str, reason: str
@@ -174,8 +184,15 @@ class FakeProvider:
         return ()
 
     async def signing_url(
-        self, exchange: Exchange, connection: Connection, ref: str, recipient: Any, return_url: str
+        self,
+        exchange: Exchange,
+        connection: Connection,
+        ref: str,
+        recipient: Any,
+        return_url: str,
+        origins: tuple[str, ...] = (),
     ) -> str:
+        self.calls.append(f"signing_url {origins}")
         return f"https://sign.example/{ref}?secret-link"
 
     async def check_credentials(self, exchange: Exchange, connection: Connection) -> CredentialHealth:

@@ -139,6 +139,8 @@ ADDRESSES = [
     ("GET", f"{API}/envelopes?status=lost", 422, "validation_failed"),
     ("GET", f"{API}/envelopes?cursor=zzz", 422, "validation_failed"),
     ("GET", f"{API}/envelopes?created_from=x", 422, "validation_failed"),
+    ("GET", f"{API}/envelopes?created_from=0001-01-01T00:00:00%2B14:00", 422, "validation_failed"),
+    ("GET", f"{API}/envelopes?created_before=2026-11-22T10:00:00", 422, "validation_failed"),
     ("GET", f"{API}/envelopes?reference=%00", 400, "bad_request"),
     ("POST", f"{API}/envelopes?wait=999", 400, "bad_request"),
 ]

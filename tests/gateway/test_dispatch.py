@@ -21,6 +21,7 @@ from normalizer.vocabulary import EventType
 from tests.gateway.bodies import envelope
 from tests.gateway.fake_provider import FakeProvider
 from tests.gateway.world import Tenant, World
+from webhooks.inbound.ports import Trust
 
 REJECTED = Rejected(code="validation", provider_code="BAD_TAB", detail="no such tab", status=400)
 LEARNED = msgspec.structs.replace(REJECTED, learned_ref="alpha-1")
@@ -146,6 +147,7 @@ async def deliver(world: World, tenant: Tenant, made: dict[str, Any], ref: str, 
         connection,
         event,
         Source(kind=SourceKind.WEBHOOK, provider="alpha"),
+        Trust(),
         claim,
     )
 

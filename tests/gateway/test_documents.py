@@ -28,7 +28,7 @@ async def upload(tenant: Tenant, content: Any, **given: Any) -> Any:
 async def blobs(world: World) -> int:
     import obstore
 
-    return sum(len(batch) for batch in obstore.list(world.services.blobs._objects))
+    return sum(len(batch) for batch in obstore.list(world.services.blobs._objects._store))
 
 
 PDFS = {

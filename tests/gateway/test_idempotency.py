@@ -346,3 +346,20 @@ async def test_a_commit_without_an_answer_keeps_the_key_for_what_was_written(
     again = await acme.post("/envelopes", envelope(), headers=KEY)
     assert again.status_code == 201
     assert await world.services.hub.fetchval("SELECT count(*) FROM envelopes") == 1
+
+
+async def test_an_answer_that_cannot_be_kept_is_a_clean_503(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database went away between the work and the key's end: what was not kept must not be seen."""
+
+    async def lose(*_: object) -> None:
+        raise StoreUnavailable("the server closed the connection")
+
+    monkeypatch.setattr(Idempotency, "_end", lose)
+    answer = await acme.post("/envelopes", envelope(), headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert (answer.headers["content-type"], answer.headers["retry-after"]) == (
+        "application/problem+json",
+        "2",
+    )

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
+from engine.development.authority_keys import open_authority
 from normalizer.ids import Kind, print_id
+from tests.certificates.issued import body
 from tests.gateway.bodies import envelope, field, signer
 from tests.gateway.papers import pdf
 from tests.gateway.world import ADMIN, API, Tenant, World
@@ -28,12 +30,21 @@ BODIES: dict[str, Any] = {
     "POST /envelopes/{envelope_id}/recipients/{recipient_id}/signing-url": {
         "return_url": "https://x.example"
     },
+    "PUT /templates/{template_id}": {"name": "mine", "roles": [{"name": "Buyer"}], "version": 1},
+    "POST /envelopes/{envelope_id}/prepare-url": {"return_url": "https://x.example"},
+    "POST /documents/{document_id}/sign": {"certificate_id": "{own_certificate_id}"},
+    "PATCH /certificates/{certificate_id}": {"label": "mine"},
+    "POST /certificates/{certificate_id}/revoke": {"reason": "key_compromise"},
     "PATCH /webhooks/{endpoint_id}": {"description": "mine"},
     "POST /webhooks/{endpoint_id}/replay": {"since": "2026-01-01T00:00:00Z"},
     "POST /webhooks/{endpoint_id}/rotate-secret": {},
+    "POST /webhooks/{endpoint_id}/test-signature": {"body": "mine"},
+    "POST /webhooks/{endpoint_id}/gaps": {"received": []},
 }
 # Routes whose only parameter counts something and names nothing.
 _NUMBERS = {"number"}
+# The catalogue is the same for everybody.
+_OF_NOBODY = "/event-types/"
 
 
 def routes_with_ids(world: World) -> list[tuple[str, str]]:
@@ -44,7 +55,7 @@ def routes_with_ids(world: World) -> list[tuple[str, str]]:
         if not isinstance(route, HTTPRoute) or not route.path.startswith(API):
             continue
         template = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path_format.removeprefix(API))
-        if "{" in template:
+        if "{" in template and not template.startswith(_OF_NOBODY):
             found += [(method, template) for method in route.methods if method not in {"OPTIONS", "HEAD"}]
     return sorted(found)
 
@@ -58,14 +69,27 @@ async def belongings(world: World, tenant: Tenant) -> dict[str, str]:
     assert endpoint.status_code == 201, endpoint.text
     upload = await tenant.client.post(f"{API}/documents", content=pdf())
     delivery = world.services.ids.new()
+    template = await tenant.made(
+        {"name": "Purchase", "documents": envelope()["documents"], "roles": [{"name": "Buyer"}]}, "/templates"
+    )
+    replay = await tenant.post("/replays", {"endpoint_id": endpoint.json()["id"]})
+    assert replay.status_code == 202, replay.text
+    authority = open_authority(world.services.settings.countersign.data_dir / "authority")
+    certificate = await tenant.made(body(authority, authority.issue(tenant.printed)), "/certificates")
     return {
+        "certificate_id": certificate["id"],
+        "own_certificate_id": certificate["id"],
         "envelope_id": made["id"],
         "recipient_id": made["recipients"][0]["id"],
         "field_id": made["fields"][0]["id"],
         "document_id": upload.json()["id"],
+        "template_id": template["id"],
         "own_document_id": upload.json()["id"],
         "endpoint_id": endpoint.json()["id"],
         "delivery_id": print_id(Kind.DELIVERY, delivery),
+        "event_id": print_id(Kind.EVENT, world.services.ids.new()),
+        "replay_id": replay.json()["id"],
+        "message_id": print_id(Kind.MESSAGE, world.services.ids.new()),
         "number": "1",
     }
 

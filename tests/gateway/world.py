@@ -22,7 +22,6 @@ from config.settings import (
     RedisSettings,
     Settings,
 )
-from gateway.app import create_app
 from gateway.composition import open_services
 from gateway.services import SYSTEM_TENANT, Caller, Services
 from gateway.tenants.connections import ConnectionInput, create_connection
@@ -34,6 +33,7 @@ from normalizer.events import SYSTEM, Source, SourceKind
 from normalizer.ids import Kind, print_id
 from tests.fixtures.store import Store
 from tests.gateway.fake_provider import FakeProvider
+from tests.gateway.kept_app import give_back, litestar_of, take_app
 
 API = "/api/v1/signatures"
 ADMIN = "/api/v1/admin"
@@ -86,7 +86,7 @@ class Tenant:
             self.id,
             ConnectionInput(
                 provider=provider,
-                credentials=credentials or {"token": "canary-token-of-a-connection"},
+                credentials={"token": "canary-token-of-a-connection"} if credentials is None else credentials,
                 receive_webhooks=given.pop("receive_webhooks", False),
                 **given,
             ),
@@ -130,9 +130,12 @@ class Tenant:
 
 
 class World:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, is_whole: bool = True) -> None:
+        """A world that `is_whole` leaves its application to the next."""
         self.services = services
-        self.app = create_app(services)
+        self._kept = take_app(services)
+        self._is_whole = is_whole
+        self.app = self._kept.app
         self._clients: list[httpx.AsyncClient] = []
         self._stop = asyncio.Event()
         self._lifespan: asyncio.Task[None] | None = None
@@ -158,19 +161,19 @@ class World:
         await started.wait()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for client in self._clients:
             await client.aclose()
         self._stop.set()
         assert self._lifespan is not None
         await self._lifespan
+        if kind is None and self._is_whole:
+            give_back(self._kept)
 
     @property
     def litestar(self) -> Any:
         """The framework's application inside ours, for tests that go through its routes."""
-        return next(
-            cell.cell_contents for cell in self.app.__closure__ or () if hasattr(cell.cell_contents, "routes")
-        )
+        return litestar_of(self.app)
 
     def client(self, key: str = "", **headers: str) -> httpx.AsyncClient:
         if key:
@@ -210,7 +213,7 @@ async def open_world(settings: Settings, *fakes: FakeProvider, **replaced: Any) 
     async with open_services(settings, name="test") as services:
         known = {**services.adapters, **{fake.name: fake for fake in fakes}}
         services = dataclasses.replace(services, adapters=known, **replaced)
-        async with World(services) as world:
+        async with World(services, is_whole=not replaced) as world:
             yield world
 
 

@@ -32,9 +32,6 @@ DESIGNED = [
     "workflow_completed",
     "workflow_cancelled",
     "workflow_expired",
-]
-# They are recorded by what is built later: the signing engine, certificates and workflows.
-LATER = [
     "signature_captured",
     "field_completed",
     "sms_verification_sent",
@@ -42,6 +39,9 @@ LATER = [
     "mfa_completed",
     "certificate_used",
     "certificate_verified",
+]
+# They are recorded by what is built later: the signing engine, certificates and workflows.
+LATER = [
     "workflow_created",
     "workflow_started",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adapters.adobe_sign import ADAPTER
 from adapters.kit.exchange import Exchange, ProviderRequest, ProviderResponse, SavedBlob
-from adapters.kit.port import Part, RecipientCorrection, SendMode
+from adapters.kit.port import Part, RecipientCorrection, SendMode, WebhookFinding
 from adapters.kit.scripted import Expected, ScriptedExchange, body_of, json_answer
 from normalizer.ids import Kind, print_id
 from tests.adapters.adobe_sign.samples import (
@@ -27,6 +27,10 @@ RECORDINGS = Path(__file__).parents[3] / "adapters" / "adobe_sign" / "recordings
 REF = "CBJCHBCAABAA-1"
 HOOKED = connection(webhook_url="https://gw.example.com/webhooks/signatures/adobe-sign/secret")
 PLAIN = connection()
+FINDINGS = (
+    WebhookFinding(code="inactive", says="", ref="w-1", provider_refs=(REF,), repairable=True),
+    WebhookFinding(code="missing", says="", provider_refs=(REF,), repairable=True),
+)
 MASKED_HEADERS = {"authorization", "x-api-user"}
 MASKED_WORDS = ("refresh-1", "secret-1", "k3y-9")
 
@@ -160,6 +164,18 @@ PROBES: dict[str, tuple[Operation, tuple[ProviderResponse, ...]]] = {
         (
             answer({"id": "user-1", "email": "sam@example.com", "accountId": "account-1"}),
             answer({"apiAccessPoint": "https://api.na1.adobesign.com/"}),
+        ),
+    ),
+    "check_webhooks": (
+        lambda exchange: ADAPTER.check_webhooks(exchange, HOOKED, (REF,)),
+        (answer({"userWebhookList": [], "page": {}}),),
+    ),
+    "repair_webhooks": (
+        lambda exchange: ADAPTER.repair_webhooks(exchange, HOOKED, FINDINGS),
+        (
+            json_answer({"id": "w-1", "status": "INACTIVE"}, headers={"etag": '"7"'}),
+            ProviderResponse(status=204, headers={}),
+            json_answer({"id": "w-2"}, 201),
         ),
     ),
 }

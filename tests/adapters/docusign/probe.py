@@ -17,7 +17,7 @@ import msgspec
 import adapters.docusign
 from adapters.docusign.adapter import DocuSign
 from adapters.kit.exchange import Exchange, ProviderRequest, ProviderResponse, SavedBlob
-from adapters.kit.port import Connection, Part, RecipientCorrection, SendMode
+from adapters.kit.port import Connection, Part, RecipientCorrection, SendMode, WebhookFinding
 from adapters.kit.scripted import Expected, ScriptedExchange, body_of, json_answer
 from tests.adapters.docusign import samples
 
@@ -49,6 +49,11 @@ _MEMBERS = {
     ]
 }
 _SUMMARY = {"envelopeId": REF, "status": "sent", "transactionId": "env_01hxyz.1"}
+_CONNECT = {"connectId": "77", "name": "Ours", "urlToPublishTo": "https://gateway.example/hook"}
+_FINDINGS = (
+    WebhookFinding(code="inactive", says="", ref="77", repairable=True),
+    WebhookFinding(code="undelivered", says="", provider_refs=(REF,), repairable=True),
+)
 
 Run = Callable[[DocuSign, Exchange, Connection], Awaitable[Any]]
 Probe = tuple[str, list[Any], Run]
@@ -133,6 +138,20 @@ def probes() -> list[Probe]:
             "check_credentials",
             [user, json_answer({"accountName": "Demo", "accountIdGuid": samples.ACCOUNT})],
             lambda a, x, c: a.check_credentials(x, c),
+        ),
+        (
+            "check_webhooks",
+            [json_answer({"configurations": []}), json_answer({"failures": []})],
+            lambda a, x, c: a.check_webhooks(x, c, (REF,)),
+        ),
+        (
+            "repair_webhooks",
+            [
+                json_answer({"configurations": [_CONNECT]}),
+                json_answer(_CONNECT),
+                json_answer({"retryQueue": []}),
+            ],
+            lambda a, x, c: a.repair_webhooks(x, c, _FINDINGS),
         ),
     ]
 

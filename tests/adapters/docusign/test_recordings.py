@@ -17,6 +17,8 @@ _MODELS = {
     ("resend", "PUT"): "Recipients",
     ("correct_recipient", "PUT"): "Recipients",
     ("signing_url", "POST"): "RecipientViewRequest",
+    ("repair_webhooks", "PUT"): "ConnectCustomConfiguration",
+    ("republish", "PUT"): "ConnectFailureFilter",
     ("upload_document", "POST"): "ChunkedUploadRequest",
     ("upload_document", "PUT"): "ChunkedUploadRequest",
 }

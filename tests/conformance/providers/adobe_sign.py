@@ -33,6 +33,13 @@ class ProviderHand:
     async def expire(self, ref: str) -> None:
         await self._act(ref, action="expire")
 
+    async def break_webhooks(self, url: str, ref: str) -> None:
+        listed = await self._send("GET", "/webhooks")
+        (own,) = [
+            one for one in listed if one.get("resourceId") == ref and one["webhookUrlInfo"]["url"] == url
+        ]
+        await self._send("POST", f"/webhooks/{own['id']}/disable")
+
     async def break_next(self, kind: str, operation: str, *, seconds: float = 0, count: int = 1) -> None:
         match = {"operation": self.operations.get(operation, operation), "count": count, "seconds": seconds}
         await self._send("POST", "/faults", {"kind": kind, "match": match})

@@ -8,6 +8,29 @@ import msgspec
 
 from adapters.kit.port import RawRequest
 
+# As the provider's own pages make it, with all that is off by default switched on.
+CONFIGURATION: dict[str, Any] = {
+    "name": "By hand",
+    "configurationType": "custom",
+    "allUsers": "true",
+    "allowEnvelopePublish": "true",
+    "requiresAcknowledgement": "true",
+    "enableLog": "true",
+    "includeHMAC": "true",
+    "deliveryMode": "SIM",
+    "events": [
+        *(
+            f"envelope-{name}"
+            for name in ("sent", "delivered", "completed", "declined", "voided", "corrected")
+        ),
+        *(f"envelope-{name}" for name in ("resent", "purge", "deleted")),
+        *(f"recipient-{name}" for name in ("sent", "delivered", "completed", "declined")),
+        *(f"recipient-{name}" for name in ("authenticationfailed", "autoresponded", "reassign", "delegate")),
+        "recipient-finish-later",
+    ],
+    "eventData": {"version": "restv2.1", "format": "json", "includeData": ["custom_fields", "recipients"]},
+}
+
 
 class ProviderHand:
     operations: ClassVar[dict[str, str]] = {
@@ -34,6 +57,11 @@ class ProviderHand:
     async def expire(self, ref: str) -> None:
         await self._send("POST", f"/envelopes/{ref}/expire")
 
+    async def break_webhooks(self, url: str, ref: str) -> None:
+        """An envelope's own notification cannot be switched off; an administrator's of the whole account can."""
+        made = await self._send("POST", "/connect", CONFIGURATION | {"urlToPublishTo": url})
+        await self._send("POST", f"/connect/{made['connectId']}/disable")
+
     async def break_next(self, kind: str, operation: str, *, seconds: float = 0, count: int = 1) -> None:
         match = self.operations.get(operation, operation)
         fault = {"kind": kind, "match": match, "count": count, "seconds": seconds}
@@ -41,6 +69,7 @@ class ProviderHand:
 
     async def heal(self) -> None:
         await self._send("DELETE", "/faults")
+        await self._send("DELETE", "/connect")
 
     def spoil_credentials(self, credentials: dict[str, Any]) -> dict[str, Any]:
         return credentials | {"user_id": "00000000-0000-4000-8000-000000000000"}

@@ -207,9 +207,9 @@ async def test_without_provider_settings_nothing_is_adopted(cli):
 
 async def test_providers_are_listed_with_what_connects_them(cli):
     listed = (await cli.well("provider", "list", "--json")).document
-    assert [one["name"] for one in listed] == ["adobe_sign", "docusign"]
+    assert [one["name"] for one in listed] == ["adobe_sign", "docusign", "internal"]
     for one in listed:
-        assert any(field["secret"] for field in one["credentials"])
+        assert any(field["secret"] for field in one["credentials"]) == (one["name"] != "internal")
         assert all(field["meaning"] for field in one["credentials"])
 
 

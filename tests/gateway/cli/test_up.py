@@ -25,10 +25,10 @@ READY_WITHIN_S = 100
 STOPPED_WITHIN_S = 40
 
 
-def three_free_ports() -> int:
-    """The first of three ports in a row."""
-    for first in range(18_400 + os.getpid() % 2000, 32_000, 3):
-        probes = [socket.socket() for _ in range(3)]
+def five_free_ports() -> int:
+    """The first of five ports in a row: gateway, two sandboxes, development services, mail."""
+    for first in range(18_400 + os.getpid() % 2000, 32_000, 5):
+        probes = [socket.socket() for _ in range(5)]
         try:
             for number, probe in enumerate(probes):
                 probe.bind(("127.0.0.1", first + number))
@@ -38,7 +38,7 @@ def three_free_ports() -> int:
             for probe in probes:
                 probe.close()
         return first
-    raise AssertionError("no three ports in a row are free")
+    raise AssertionError("no five ports in a row are free")
 
 
 @contextmanager
@@ -114,17 +114,17 @@ def api_of(printed: str) -> tuple[str, str]:
     return api[1], key[1]
 
 
-def send_by_example(printed: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+def read_mail_page(printed: str) -> str:
+    page = re.search(r"mails and their links +(http://\S+)", printed)
+    assert page
+    return httpx.get(page[1], trust_env=False).text
+
+
+def run_example(printed: str, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     api, key = api_of(printed)
     url = api.removesuffix("/api/v1/signatures")
     return subprocess.run(
-        [
-            sys.executable,
-            str(EXAMPLES / "send_contract.py"),
-            str(folder / "sample-contract.pdf"),
-            "ada@example.com",
-            "--no-wait",
-        ],
+        [sys.executable, str(EXAMPLES / name), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -134,8 +134,17 @@ def send_by_example(printed: str, folder: Path) -> "subprocess.CompletedProcess[
 
 
 def try_the_lines(printed: str, folder: Path) -> list[str]:
-    lines = [line.strip() for line in printed.splitlines() if re.match(r"  (curl|ENVELOPE=)", line)]
-    assert len(lines) == 3
+    """The first three; the fourth switches to the built-in engine."""
+    lines = lines_to_try(printed)
+    assert len(lines) == 4
+    return run_lines(lines[:3], folder)
+
+
+def lines_to_try(printed: str) -> list[str]:
+    return [line.strip() for line in printed.splitlines() if re.match(r"  (curl|ENVELOPE=)", line)]
+
+
+def run_lines(lines: list[str], folder: Path) -> list[str]:
     script = "; echo ====; ".join(lines)
     ended = subprocess.run(
         ["bash", "-c", script],
@@ -150,20 +159,34 @@ def try_the_lines(printed: str, folder: Path) -> list[str]:
     return ended.stdout.split("====")
 
 
+def open_mailed_link(printed: str, address: str) -> httpx.Response:
+    page = re.search(r"mails and their links +(http://\S+)", printed)
+    assert page
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        (mail, *_) = client.get(f"{page[1]}api", params={"to": address, "wait_s": "45"}).json()
+        link = re.search(r"http://\S+/sign/[\w-]+", mail["text"])
+        assert link
+        return client.get(link[0])
+
+
 @pytest.mark.timeout(240)
 async def test_up_starts_serves_its_three_lines_and_comes_back_with_the_same_tenant(tmp_path):
-    folder, port = tmp_path / "data", three_free_ports()
+    folder, port = tmp_path / "data", five_free_ports()
     with running_up(folder, port) as (process, printed):
         made, read, events = try_the_lines(printed, folder)
         assert json.loads(read)["id"] == made.strip()
         assert json.loads(read)["status"] == "sent"
         assert json.loads(events)["entries"][0]["event_type"] == "envelope_created"
         with example_receiver(printed) as receiver:
-            sent = send_by_example(printed, folder)
+            sample = str(folder / "sample-contract.pdf")
+            sent = run_example(printed, "send_contract.py", sample, "ada@example.com", "--no-wait")
             assert sent.returncode == 0, sent
             envelope_id, status = sent.stdout.split()
             assert status == "sent"
             assert read_until(receiver, b"\n") == f"envelope.sent {envelope_id}\n"
+        checked = run_example(printed, "check_signed.py", sample)
+        assert (checked.returncode, checked.stdout.split(":")[0]) == (1, "unsigned"), checked
+        assert "No mail yet" in read_mail_page(printed)
         for kept in ("development.json", "running.json", "passwords.json"):
             assert (folder / kept).stat().st_mode & 0o777 == 0o600
         assert "PRIVATE KEY" not in (folder / "up.log").read_text()
@@ -172,11 +195,13 @@ async def test_up_starts_serves_its_three_lines_and_comes_back_with_the_same_ten
         (tenant,) = (await cli.well("tenant", "list", "--json")).document
         assert tenant["id"] in printed
         health = (await cli.well("provider", "check", "--json")).document
-        assert [row["ok"] for row in health] == [True, True]
+        assert [row["ok"] for row in health] == [True, True, True]
         said = (await cli.run_apart("up", "--port", str(port))).err
         assert f"port {port} is taken" in said
         said = (await cli.run_apart("up", "--port", "0")).err
         assert "is used by process" in said
+        (switched,) = run_lines(lines_to_try(printed)[3:], folder)
+        assert json.loads(switched)["in_flight"] == {"sent": 2}
         assert stop(process, signal.SIGINT) == 0
     assert processes_naming(folder) == []
     assert not (folder / "running.json").exists()
@@ -184,7 +209,9 @@ async def test_up_starts_serves_its_three_lines_and_comes_back_with_the_same_ten
         keys = re.compile(r"cs_test_\w+|ten_\w+")
         assert set(keys.findall(again)) == set(keys.findall(printed))
         _, read, _ = try_the_lines(again, folder)
-        assert json.loads(read)["status"] == "sent"
+        assert (json.loads(read)["provider"], json.loads(read)["status"]) == ("internal", "sent")
+        opened = open_mailed_link(again, "ada@example.com")
+        assert (opened.status_code, "asks you to sign" in opened.text) == (200, True)
         connections = (await cli.well("provider", "check", "--json")).document
         assert connections == health
         assert stop(process, signal.SIGTERM) == 0

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from config.settings import Settings
 from tests.fixtures.store import Store
+from tests.normalizer.announced import faults_of_everything_announced
 from tests.webhooks.inbound.house import House, open_house, serve, settings_of
 
 
@@ -20,7 +21,10 @@ def settings(store: Store, redis_url, tmp_path: Path) -> Settings:
 async def house(settings: Settings) -> AsyncIterator[House]:
     """Services without HTTP."""
     async with open_house(settings) as made:
+        hub = made.services.hub
         yield made
+        # The providers' lifecycles, in whatever order: webhooks are what the catalogue says.
+        assert await faults_of_everything_announced(hub) == []
 
 
 @pytest_asyncio.fixture

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +17,19 @@ import aiohttp
 import msgspec
 
 from adapters.adobe_sign import ADAPTER as ADOBE_SIGN
+from adapters.docusign import ADAPTER as DOCUSIGN
+from adapters.kit.outcome import Interruption, Rejected
 from adapters.kit.port import Adapter
+from config.clock import Clock, SystemClock
 from config.secret import Secret
 from config.settings import (
     DatabaseSettings,
     DispatchSettings,
     GeneralSettings,
-    InboxSettings,
     RedisSettings,
     Settings,
 )
+from config.settings_inbox import InboxSettings
 from gateway.app import create_app
 from gateway.composition import open_services
 from gateway.jobs.inbox import make_processor
@@ -54,6 +58,9 @@ CALLER = Caller(
     source=Source(kind=SourceKind.CLI),
 )
 _refs = itertools.count(1)
+# Messages are of yesterday: what is older than any retry is doubted.
+DAY = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+AT = f"{DAY}T10:20:30.1234567Z"
 
 
 def settings_of(store: Store, redis_url: Secret, folder: Any, **inbox: Any) -> Settings:
@@ -66,12 +73,23 @@ def settings_of(store: Store, redis_url: Secret, folder: Any, **inbox: Any) -> S
     )
 
 
+class LaterClock(SystemClock):
+    """The real clock, `shift` seconds ahead for whoever measures durations."""
+
+    shift = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.shift
+
+
 class TrustedProvider:
     """An adapter whose provider answers the confirming GET with `says`, without a network."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
         self.says: EnvelopeStatus | None = EnvelopeStatus.COMPLETED
+        self.reference = ""
+        self.is_unknown = False
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -79,9 +97,16 @@ class TrustedProvider:
 
     async def get_envelope(self, exchange: Any, connection: Any, provider_ref: str) -> EnvelopeReport:
         self.asked += 1
+        if self.is_unknown:
+            raise Interruption(Rejected(code="not_found", provider_code="", detail="", status=404))
         if self.says is None:
             raise OSError("the provider is away")
-        return EnvelopeReport(provider_ref=provider_ref, status=self.says, provider_status=str(self.says))
+        return EnvelopeReport(
+            provider_ref=provider_ref,
+            status=self.says,
+            provider_status=str(self.says),
+            reference=self.reference,
+        )
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -93,9 +118,10 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class House:
-    def __init__(self, services: Services, adobe: TrustedProvider) -> None:
+    def __init__(self, services: Services, adobe: TrustedProvider, connect: TrustedProvider) -> None:
         self.services = services
         self.adobe = adobe
+        self.connect = connect
         self.base = ""
         self.http: aiohttp.ClientSession
 
@@ -129,18 +155,26 @@ class House:
         credentials = {"client_id": CLIENT_ID, "client_secret": "s", "refresh_token": "r"}
         return await self._connect(tenant_id, ConnectionInput(provider="adobe_sign", credentials=credentials))
 
+    async def internal(self, tenant_id: UUID | None = None) -> Placed:
+        return await self._connect(tenant_id, ConnectionInput(provider="internal", credentials={}))
+
     async def _connect(self, tenant_id: UUID | None, given: ConnectionInput) -> Placed:
         tenant_id = tenant_id or await self.tenant()
         made = await create_connection(self.services, CALLER, tenant_id, given)
         return Placed(tenant_id, made.id, made.webhook_url.split("8400", 1)[1])
+
+    async def change(self, placed: Placed, **given: Any) -> None:
+        await change_connection(self.services, CALLER, placed.tenant_id, placed.id, ConnectionChange(**given))
 
     async def rotate(self, placed: Placed, *keys: str) -> None:
         await change_connection(
             self.services, CALLER, placed.tenant_id, placed.id, ConnectionChange(webhook_keys=keys)
         )
 
-    async def envelope(self, placed: Placed, provider: str = "docusign", ref: str | None = None) -> str:
-        """A sent envelope with one signer at order 1; its provider's id."""
+    async def envelope(
+        self, placed: Placed, provider: str = "docusign", ref: str | None = None, *documents: str
+    ) -> str:
+        """A sent envelope with one signer at order 1 and documents by these names; its provider's id."""
         ref = ref or str(UUID(int=(1 << 100) + next(_refs)))
         envelope_id = self.services.ids.new()
         await self.services.hub.execute(
@@ -154,7 +188,27 @@ class House:
             " VALUES ($1, $2, $3, 1, 'Ada Signer', 'ada@example.com', '1')",
             placed.tenant_id, self.services.ids.new(), envelope_id,
         )  # fmt: skip
+        for position, name in enumerate(documents, 1):
+            await self.services.hub.execute(
+                "INSERT INTO documents (tenant_id, id, envelope_id, position, name, media_type, size_bytes, sha256,"
+                " blob_key) VALUES ($1, $2, $3, $4, $5, 'application/pdf', 1, $6, $7)",
+                placed.tenant_id, self.services.ids.new(), envelope_id, position, name,
+                hashlib.sha256(name.encode()).hexdigest(), f"blob-{name}",
+            )  # fmt: skip
         return ref
+
+    async def envelope_id(self, ref: str) -> UUID:
+        found: UUID = await self.services.hub.fetchval(
+            "SELECT id FROM envelopes WHERE provider_ref = $1", ref
+        )
+        return found
+
+    async def bodies(self, kind: str) -> list[dict[str, Any]]:
+        """The ledger entries of a kind, as they are hashed."""
+        rows = await self.services.hub.fetch(
+            "SELECT body FROM ledger_entries WHERE event_type = $1 ORDER BY recorded_at, seq", kind
+        )
+        return [json.loads(bytes(row["body"])) for row in rows]
 
     async def post(self, path: str, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
         async with self.http.post(self.base + path, data=body, headers=headers) as answer:
@@ -175,6 +229,17 @@ class House:
 
     async def states(self) -> list[str]:
         return [row["state"] for row in await self.messages()]
+
+    async def refusals_written(self) -> None:
+        """Until what the door counted is in the table."""
+        ask = "SELECT 1 FROM inbound_refusals"
+        await eventually(lambda: self.services.hub.fetch(ask), within_s=10)
+
+    async def polls_run_out(self) -> None:
+        """As if the time had passed within which an object may not be looked at again; see also LaterClock."""
+        redis = self.services.redis
+        async for mark in redis.scan_iter("countersign:polled:*"):
+            await redis.delete(mark)
 
     async def due_now(self) -> None:
         """Lets the time of every waiting message come."""
@@ -217,10 +282,19 @@ def signed(body: bytes, *keys: str) -> dict[str, str]:
 
 
 def connect_message(
-    event: str, ref: str, *, at: str = "2026-03-05T10:20:30.1234567Z", retry: int = 0, recipient: str = ""
+    event: str,
+    ref: str,
+    *,
+    at: str = AT,
+    retry: int = 0,
+    recipient: str = "",
+    account: str = samples.ACCOUNT,
+    summary: dict[str, Any] | None = None,
 ) -> bytes:
-    """A minimal SIM message, as a configuration without included data sends it."""
-    about = {"accountId": samples.ACCOUNT, "userId": "u", "envelopeId": ref}
+    """A minimal SIM message, as a configuration without included data sends it; `summary`: what it includes."""
+    about: dict[str, Any] = {"accountId": account, "userId": "u", "envelopeId": ref}
+    if summary is not None:
+        about["envelopeSummary"] = {"status": "sent", "envelopeId": ref, **summary}
     if recipient:
         about["recipientId"] = recipient
     return json.dumps(
@@ -233,7 +307,7 @@ def notification(event: str, ref: str, *, number: int = 1, status: str = "OUT_FO
         {
             "webhookNotificationId": f"{ref}-{number}",
             "event": event,
-            "eventDate": f"2026-03-05T10:20:{number:02d}Z",
+            "eventDate": f"{DAY}T10:20:{number:02d}Z",
             "eventResourceType": "agreement",
             "participantUserEmail": "ada@example.com",
             "actingUserEmail": "ada@example.com",
@@ -254,13 +328,15 @@ async def eventually(ask: Callable[[], Awaitable[Any]], *, within_s: float = 40.
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, change: Callable[[Services], Services] = lambda services: services
+    settings: Settings,
+    change: Callable[[Services], Services] = lambda services: services,
+    clock: Clock | None = None,
 ) -> AsyncIterator[House]:
     """Services without HTTP."""
-    adobe = TrustedProvider(ADOBE_SIGN)
-    async with open_services(settings, name="test") as services:
-        trusted = replace(services, adapters={**services.adapters, "adobe_sign": adobe})
-        yield House(change(trusted), adobe)
+    adobe, connect = TrustedProvider(ADOBE_SIGN), TrustedProvider(DOCUSIGN)
+    async with open_services(settings, name="test", clock=clock) as services:
+        adapters = {**services.adapters, "adobe_sign": adobe, "docusign": connect}
+        yield House(change(replace(services, adapters=adapters)), adobe, connect)
 
 
 @asynccontextmanager

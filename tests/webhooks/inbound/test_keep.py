@@ -12,6 +12,9 @@ from config.errors import StoreUnavailable
 from tests.webhooks.inbound.house import House
 from tests.webhooks.inbound.keeping import sender_of
 from webhooks.inbound.keep import MessageKeeper
+from webhooks.inbound.message import Verification
+
+PROVED = Verification(scheme="hmac_sha256", reason="signature matches")
 
 
 def request(body: bytes) -> RawRequest:
@@ -22,9 +25,9 @@ async def test_burst_is_kept_in_few_statements(house: House) -> None:
     sender = await sender_of(house, await house.docusign())
     services = house.services
     keeper = MessageKeeper(services.hub, services.vault, services.ids)
-    await keeper.keep(sender, request(b"first"), 0)
+    await keeper.keep(sender, request(b"first"), PROVED)
     services.hub.reset_counters()
-    kept = await asyncio.gather(*(keeper.keep(sender, request(b"%d" % n), 0) for n in range(200)))
+    kept = await asyncio.gather(*(keeper.keep(sender, request(b"%d" % n), PROVED) for n in range(200)))
     assert services.hub.statements <= 10
     assert (len({one.id for one in kept}), len(await house.messages())) == (200, 201)
 
@@ -32,7 +35,7 @@ async def test_burst_is_kept_in_few_statements(house: House) -> None:
 async def test_same_bytes_within_a_burst_are_one_message_and_one_is_fresh(house: House) -> None:
     sender = await sender_of(house, await house.docusign())
     keeper = MessageKeeper(house.services.hub, house.services.vault, house.services.ids)
-    kept = await asyncio.gather(*(keeper.keep(sender, request(b"same"), 0) for _ in range(30)))
+    kept = await asyncio.gather(*(keeper.keep(sender, request(b"same"), PROVED) for _ in range(30)))
     assert len({one.id for one in kept}) == 1
     assert sum(one.fresh for one in kept) == 1
     assert (await house.messages())[0]["duplicates"] == 29
@@ -63,7 +66,7 @@ async def test_nobody_waits_for_ever_however_calls_and_commits_fall_together() -
         for turn in range(40):
             for _ in range((number + turn) % 5):
                 await asyncio.sleep(0)
-            await keeper.keep(sender, request(b"%d-%d" % (number, turn)), 0)  # type: ignore[arg-type]
+            await keeper.keep(sender, request(b"%d-%d" % (number, turn)), PROVED)  # type: ignore[arg-type]
 
     async with asyncio.timeout(20):
         for callers in (1, 2, 3, 4):
@@ -87,11 +90,11 @@ async def test_lost_store_is_told_to_everybody_who_waits_and_the_next_call_works
     keeper._hub = store  # type: ignore[assignment]
     await services.vault.current_key(services.hub, sender.tenant_id)
     results = await asyncio.gather(
-        *(keeper.keep(sender, request(b"%d" % n), 0) for n in range(5)), return_exceptions=True
+        *(keeper.keep(sender, request(b"%d" % n), PROVED) for n in range(5)), return_exceptions=True
     )
     assert all(isinstance(result, StoreUnavailable) for result in results)
     store.fails = False
-    assert (await keeper.keep(sender, request(b"again"), 0)).fresh
+    assert (await keeper.keep(sender, request(b"again"), PROVED)).fresh
     with pytest.raises(StoreUnavailable):
         store.fails = True
-        await keeper.keep(sender, request(b"more"), 0)
+        await keeper.keep(sender, request(b"more"), PROVED)

@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 
 from config.errors import StoreUnavailable
-from config.settings import InboxSettings
+from config.settings import Settings
+from config.settings_inbox import InboxSettings
 from gateway.jobs.inbox import make_processor
 from normalizer.status import EnvelopeStatus
-from tests.webhooks.inbound.house import House, connect_message, notification
+from tests.webhooks.inbound.house import DAY, House, LaterClock, connect_message, notification, open_house
 from tests.webhooks.inbound.keeping import keep
-from webhooks.inbound.ports import Effect
+from webhooks.inbound.ports import Effect, Happened
 from webhooks.inbound.read import MessageFilter, MessageState, list_messages, read_message
 from webhooks.inbound.settle import settle_tried
 from webhooks.inbound.store import claim_messages, finish_messages, wake_parked
@@ -53,7 +54,7 @@ async def test_two_happenings_of_a_kind_are_two_facts(house: House) -> None:
         await keep(
             house,
             placed,
-            connect_message("envelope-reminder-sent", ref, at=f"2026-03-05T10:20:{second}.0000000Z"),
+            connect_message("envelope-reminder-sent", ref, at=f"{DAY}T10:20:{second}.0000000Z"),
         )
     await house.processor.process_due()
     assert await house.ledger_types(ref) == ["envelope_reminded"] * 2
@@ -128,7 +129,7 @@ async def test_unprocessable_message_is_acknowledged_kept_and_recorded(gateway: 
         assert await gateway.deliver(placed, body) == 200
     await gateway.processor.process_due()
     assert await gateway.states() == ["unprocessable"] * len(bodies)
-    assert await gateway.ledger_types() == ["inbound_unprocessable"] * len(bodies)
+    assert await gateway.ledger_types() == ["inbound_received", "inbound_unprocessable"] * len(bodies)
     kept = await list_messages(gateway.services.database, placed.tenant_id, MessageFilter())
     assert all("cannot be understood" in message.explanation for message in kept)
 
@@ -144,18 +145,33 @@ async def test_message_of_an_unknown_kind_is_done_without_an_effect(house: House
     )
 
 
-async def test_adobe_end_is_believed_only_after_the_provider_confirms_it(house: House) -> None:
-    placed = await house.adobe_sign()
-    ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
-    house.adobe.says = EnvelopeStatus.SENT
-    await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, status="SIGNED"))
-    await house.processor.process_due()
-    assert (await house.status(ref))[0] == "sent"
-    house.adobe.says = EnvelopeStatus.COMPLETED
-    await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, number=2, status="SIGNED"))
-    await house.processor.process_due()
-    assert (await house.status(ref))[0] == "completed"
-    assert house.adobe.asked == 2
+async def test_adobe_end_is_believed_only_after_the_provider_confirms_it(settings: Settings) -> None:
+    clock = LaterClock()
+    async with open_house(settings, clock=clock) as house:
+        placed = await house.adobe_sign()
+        ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
+        house.adobe.says = EnvelopeStatus.SENT
+        await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, status="SIGNED"))
+        await house.processor.process_due()
+        assert (await house.status(ref))[0] == "sent"
+        house.adobe.says = EnvelopeStatus.COMPLETED
+        again = notification("AGREEMENT_WORKFLOW_COMPLETED", ref, number=2, status="SIGNED")
+        await keep(house, placed, again)
+        await house.processor.process_due()
+        # The provider tolerates one question about one agreement in ten minutes.
+        assert ((await house.status(ref))[0], house.adobe.asked) == ("sent", 1)
+        clock.shift = 601.0
+        await house.polls_run_out()
+        await house.due_now()
+        await house.processor.process_due()
+        assert ((await house.status(ref))[0], house.adobe.asked) == ("completed", 2)
+        # Another message of the end that was confirmed: nothing is asked, and nothing waits for the next question.
+        await keep(
+            house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, number=3, status="SIGNED")
+        )
+        await house.processor.process_due()
+        assert {row["state"] for row in await house.messages()} == {"done"}
+        assert house.adobe.asked == 2
 
 
 async def test_end_that_cannot_be_confirmed_waits_and_is_never_given_up(house: House) -> None:
@@ -163,8 +179,8 @@ async def test_end_that_cannot_be_confirmed_waits_and_is_never_given_up(house: H
     ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
     await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, status="SIGNED"))
 
-    async def unconfirmed(*_: object) -> Effect:
-        return Effect.UNCONFIRMED
+    async def unconfirmed(*_: object) -> Happened:
+        return Happened(Effect.UNCONFIRMED)
 
     away = house.processor
     away._apply = unconfirmed
@@ -282,7 +298,7 @@ async def test_lost_store_counts_against_no_message(house: House) -> None:
     placed = await house.docusign()
     await keep(house, placed, connect_message("envelope-sent", await house.envelope(placed)))
 
-    async def away(*_: object) -> Effect:
+    async def away(*_: object) -> Happened:
         raise StoreUnavailable("away")
 
     processor = house.processor

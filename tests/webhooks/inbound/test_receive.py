@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from adapters.kit.port import RawRequest
-from config.clock import SystemClock
 from config.errors import StoreUnavailable
 from config.vault import Place
 from gateway.tenants.find_sender import SenderDirectory
@@ -17,6 +16,7 @@ from tests.webhooks.inbound.house import (
     CLIENT_ID,
     KEY,
     House,
+    LaterClock,
     connect_message,
     eventually,
     notification,
@@ -96,13 +96,7 @@ async def test_body_changed_at_any_offset_is_refused(gateway: House) -> None:
 
 
 async def test_all_live_keys_are_accepted_and_a_retired_one_is_refused_soon(settings, house: House) -> None:
-    class Later(SystemClock):
-        shift = 0.0
-
-        def monotonic(self) -> float:
-            return super().monotonic() + self.shift
-
-    clock = Later()
+    clock = LaterClock()
     find = SenderDirectory(replace(house.services, clock=clock)).find
     placed = await house.docusign(None, "old-key-1", "new-key-1")
     path_key = placed.path.rpartition("/")[2]

@@ -32,7 +32,7 @@ async def test_done_message_is_replayed_without_a_second_effect(house: House) ->
     assert await house.processor.process_due() == 1
     assert (await house.messages())[0]["state"] == "done"
     assert await house.ledger_types(ref) == ["envelope_reminded"]
-    assert await house.ledger_types() == ["inbound_replayed"]
+    assert await house.ledger_types() == ["inbound_received", "inbound_replayed"]
 
 
 async def test_dead_and_parked_messages_are_replayed_by_filter(house: House) -> None:

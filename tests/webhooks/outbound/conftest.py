@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.fixtures.store import Store
+from tests.normalizer.announced import faults_of_everything_announced
 from tests.webhooks.outbound.hub import Hub
 from tests.webhooks.outbound.receiver import Receiver, serve
 
@@ -13,6 +14,8 @@ from tests.webhooks.outbound.receiver import Receiver, serve
 async def hub(store: Store, redis_url) -> AsyncIterator[Hub]:
     made = Hub(store, redis_url)
     yield made
+    # Events of envelopes are made up here; those of endpoints and deliveries are what tenants get.
+    assert await faults_of_everything_announced(store.hub, "endpoint", "delivery") == []
     await made.close()
 
 

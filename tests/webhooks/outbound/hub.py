@@ -13,6 +13,7 @@ from config.database import Transaction
 from config.master_keys import LocalKeyWrapper
 from config.queue import Wake, open_redis
 from config.settings import DeliverySettings
+from config.settings_endpoints import EndpointSettings
 from config.vault import Vault
 from gateway.deliverer import Deliverer
 from ledger.personal import SubjectKeys
@@ -20,10 +21,12 @@ from normalizer.events import Actor, ActorType, Event, ResourceType, Source, Sou
 from normalizer.ids import Ids, Kind, print_id
 from normalizer.vocabulary import LEDGER_TYPE_OF, EventType
 from tests.fixtures.store import Store
+from webhooks.outbound.attempt import Attempter
 from webhooks.outbound.client import WebhookClient
 from webhooks.outbound.endpoint import NewEndpoint
 from webhooks.outbound.endpoints import EndpointDesk
 from webhooks.outbound.guard import Guard
+from webhooks.outbound.health_report import Reporter
 from webhooks.outbound.waking import DELIVERERS, Deliverers
 from webhooks.record import Recorder
 
@@ -47,6 +50,7 @@ class Hub:
         self.recorder = Recorder(
             SubjectKeys(self.vault, self.clock.monotonic), self.clock.now, self.deliverers.events_waiting
         )
+        self.reporter = Reporter(self.recorder, self.vault, self.ids, self.clock)
         self.desk = EndpointDesk(
             store.app,
             self.vault,
@@ -129,20 +133,33 @@ class Hub:
         await self.deliverers.events_waiting()
         return [print_id(Kind.EVENT, event) for event in events]
 
-    def deliverer(self, client: WebhookClient, settings: DeliverySettings = QUICK) -> Deliverer:
+    def deliverer(
+        self,
+        client: WebhookClient,
+        settings: DeliverySettings = QUICK,
+        endpoints: EndpointSettings | None = None,
+        attempter: type[Attempter] = Attempter,
+    ) -> Deliverer:
         return Deliverer(
             self.store.hub, client, self.guard, self.vault, self.recorder, self.deliverers, settings, self.clock,
-            self.ids,
+            self.ids, endpoints=endpoints, attempter=attempter,
         )  # fmt: skip
 
     @asynccontextmanager
     async def delivering(
-        self, *, tls=None, grace_s: float = 5.0, response_bytes: int = 65_536, **settings
+        self,
+        *,
+        tls=None,
+        grace_s: float = 5.0,
+        response_bytes: int = 65_536,
+        endpoints: EndpointSettings | None = None,
+        attempter: type[Attempter] = Attempter,
+        **settings,
     ) -> AsyncIterator[Deliverer]:
         chosen = msgspec.structs.replace(QUICK, **settings)
         client = WebhookClient(self.guard, response_bytes=response_bytes, connect_timeout_s=2.0, tls=tls)
         await client.open()
-        deliverer = self.deliverer(client, chosen)
+        deliverer = self.deliverer(client, chosen, endpoints, attempter)
         stop = asyncio.Event()
         running = asyncio.create_task(deliverer.run(stop, grace_s=grace_s))
         try:

@@ -99,11 +99,23 @@ async def test_random_kills_under_load_lose_nothing(hub: Hub, receiver: Receiver
 
 
 async def test_two_deliverers_at_once_send_nothing_twice(hub: Hub, receiver: Receiver, redis_url):
+    both_work = asyncio.Event()
+
+    async def answer_when_both_work(request: web.Request, received) -> web.Response:
+        await both_work.wait()
+        return web.Response(status=204)
+
+    receiver.answer = answer_when_both_work
     tenant = await hub.tenant()
     for _ in range(4):
         await hub.endpoint(tenant, receiver.url)
-    async with hub.delivering(batch_size=16) as one, hub.delivering(batch_size=16) as two:
+    async with (
+        hub.delivering(batch_size=8, in_flight=8) as one,
+        hub.delivering(batch_size=8, in_flight=8) as two,
+    ):
         sent = [event for _ in range(5) for event in await hub.put(tenant, 50)]
+        await hub.until(lambda: one.pump.in_flight and two.pump.in_flight)
+        both_work.set()
         await hub.settled(1000)
         assert one.pump.delivered + two.pump.delivered == 1000
         assert min(one.pump.delivered, two.pump.delivered) > 0

@@ -31,6 +31,11 @@ async def test_an_event_that_was_committed_arrives_signed_for_both_kinds_of_rece
     )
     body = json.loads(request.body)
     assert body.pop("timestamp").endswith("Z")
+    entry = await hub.store.hub.fetchrow(
+        "SELECT seq, encode(hash, 'hex') AS hash FROM ledger_entries WHERE event_type = 'envelope_sent'"
+    )
+    assert (body["ledger"].pop("seq"), body["ledger"].pop("hash")) == (entry["seq"], entry["hash"])
+    assert list(body.pop("ledger")) == ["chain"]
     assert body == {
         "id": event_id,
         "type": "envelope.sent",

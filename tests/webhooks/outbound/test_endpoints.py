@@ -179,7 +179,8 @@ async def test_a_rotation_signs_for_receivers_of_both_secrets_until_the_overlap_
             design_key.reveal(), request.headers["X-Signature-Timestamp"], request.body
         )
     Webhook(last.standard_secret.reveal()).verify(own.body, own.headers)
-    assert len(own.headers["webhook-signature"].split(" ")) == 1
+    schemes = [one.split(",")[0] for one in own.headers["webhook-signature"].split(" ")]
+    assert schemes == ["v1", "v1a"]
     assert (await hub.ledger_types(tenant)).count("endpoint_secret_rotated") == 3
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from tests.webhooks.outbound.hub import Hub
 from tests.webhooks.outbound.receiver import Receiver
 from webhooks.outbound.compose import compose_body
 from webhooks.outbound.fanout import count_waiting, fan_out
+from webhooks.outbound.filters import matches, vet_filter
 from webhooks.outbound.sweep import PATIENCE, give_up_poison, sweep
 
 
@@ -34,6 +36,65 @@ async def test_concurrent_writers_and_fan_outs_leave_no_gap_and_no_double(hub: H
         by_endpoint.setdefault(row["endpoint_id"], []).append(row["sequence"])
     assert list(by_endpoint.values()) == [list(range(1, 101))] * 3
     assert len({(row["endpoint_id"], row["event_id"]) for row in rows}) == 300
+
+
+async def test_racing_fan_outs_leave_no_gap_in_any_tenants_feed(hub: Hub):
+    tenants = [await hub.tenant() for _ in range(3)]
+    await hub.endpoint(tenants[0], "http://127.0.0.1:9/hook")  # the others have none, and a feed all the same
+
+    async def fan_out_until_empty() -> None:
+        while (await count_waiting(hub.store.hub)).events or (await fan_out(hub.store.hub, 5)).busy:
+            await fan_out(hub.store.hub, 5)
+
+    puts = [hub.put(tenant, 15) for tenant in tenants for _ in range(3)]
+    await asyncio.gather(*puts, *(fan_out_until_empty() for _ in range(3)))
+    await fan_out_until_empty()
+    rows = await hub.store.hub.fetch(
+        "SELECT tenant_id, seq, event_id FROM event_feed ORDER BY tenant_id, seq"
+    )
+    feeds = {tenant: [row["seq"] for row in rows if row["tenant_id"] == tenant] for tenant in tenants}
+    assert feeds == {key: list(range(1, 46)) for key in tenants}
+    assert len({row["event_id"] for row in rows}) == 135
+    heads = await hub.store.hub.fetch("SELECT next_seq FROM event_feed_heads")
+    assert {row["next_seq"] for row in heads} == {46}
+
+
+async def test_filters_leave_sequences_without_a_gap_and_take_exactly_what_they_say(hub: Hub):
+    """Random filters over random events: each endpoint numbers what its filter takes, and nothing else."""
+    chance = random.Random(20261122)
+    tenant = await hub.tenant()
+    filters: dict[UUID, dict] = {}
+    for _ in range(12):
+        made = await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+        wanted = {
+            "data.number": chance.choice(
+                [chance.randrange(6), [1, 3, 5], {"gte": chance.randrange(6)}, {"lt": chance.randrange(6)}]
+            )
+        }
+        filters[made.endpoint.id] = chance.choice(
+            [wanted, {"not": wanted}, {"any": [wanted, {"type": "x.y"}]}]
+        )
+        await hub.store.hub.execute(
+            "UPDATE webhook_endpoints SET filter = $2::text::jsonb WHERE id = $1",
+            made.endpoint.id,
+            json.dumps(filters[made.endpoint.id]),
+        )
+    for _ in range(5):
+        await hub.emit(tenant, chance.randrange(1, 7))
+        await fan_out(hub.store.hub, chance.randrange(1, 9))
+    while (await fan_out(hub.store.hub, 4)).events:
+        pass
+    events = await hub.store.hub.fetch(
+        "SELECT o.id, o.type, o.data FROM event_feed f JOIN outbox_events o ON o.id = f.event_id ORDER BY f.seq"
+    )
+    got: dict[UUID, list[tuple[int, UUID]]] = {endpoint: [] for endpoint in filters}
+    for row in await hub.deliveries():
+        got[row["endpoint_id"]].append((row["sequence"], row["event_id"]))
+    for endpoint_id, filter_ in filters.items():
+        taken = [
+            event["id"] for event in events if matches(vet_filter(filter_), event["type"], event["data"])
+        ]
+        assert got[endpoint_id] == list(enumerate(taken, 1)), filter_
 
 
 async def test_a_second_fan_out_is_told_that_one_is_under_way(hub: Hub):
@@ -90,7 +151,7 @@ async def test_a_delivery_that_loses_its_deliverer_again_and_again_is_given_up_a
             "UPDATE deliveries SET state = 'leased', claim_id = gen_random_uuid(), lease_until = now() - interval '1 s'"
         )
         await sweep(hub.store.hub)
-        given_up = await give_up_poison(hub.store.hub, hub.recorder, hub.ids, hub.clock)
+        given_up = await give_up_poison(hub.store.hub, hub.reporter)
         assert given_up == (1 if lost == PATIENCE else 0)
     assert await hub.states() == ["exhausted"]
     assert "delivery_exhausted" in await hub.ledger_types(tenant)

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import itertools
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import ClientConnectorError, ClientSession, TCPConnector
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.public_addresses import read_networks, why_refused
 from normalizer.errors import ValidationFailed
 from tests.webhooks.outbound.receiver import serve
 from tests.webhooks.outbound.ssrf_corpus import (
@@ -19,7 +21,6 @@ from tests.webhooks.outbound.ssrf_corpus import (
     FORBIDDEN_URLS,
     PUBLIC_ADDRESSES,
 )
-from webhooks.outbound.addresses import read_networks, why_refused
 from webhooks.outbound.client import WebhookClient
 from webhooks.outbound.guard import AddressRefused, Guard, GuardedResolver
 
@@ -170,3 +171,43 @@ async def test_the_environments_proxy_is_not_used(monkeypatch):
         guard = Guard(["127.0.0.1:*"])
         assert (await post(guard, guard.vet_url(receiver.url))).status == 204
         assert proxy.requests == []
+
+
+async def test_names_whose_look_up_hangs_take_no_thread_from_others_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    names = [f"hangs{number}.example" for number in range(32)]
+    begun: list[str] = []
+    all_begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    rounds = [threading.Event(), threading.Event()]
+    release = iter(rounds)
+    current = [next(release)]
+
+    def hang(host: str, port: int, **options: object):
+        if host.startswith("hangs"):
+            begun.append(host)
+            if len(begun) == len(names):
+                loop.call_soon_threadsafe(all_begun.set)
+            current[0].wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (PUBLIC, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    guard = Guard()
+    try:
+        first = [asyncio.create_task(guard.resolve(name, 443)) for name in names]
+        await asyncio.wait_for(all_begun.wait(), 20)
+        for task in first:
+            task.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
+        current[0] = next(release)
+        rounds[0].set()
+        second = [asyncio.create_task(guard.resolve(name, 443)) for name in names]
+        await asyncio.sleep(0)
+        assert await guard.resolve("quick.example", 443) == [PUBLIC]
+        assert len(begun) <= len(names) + 4
+        rounds[1].set()
+        assert await asyncio.gather(*second) == [[PUBLIC]] * len(names)
+    finally:
+        for one in rounds:
+            one.set()
+        guard.close()

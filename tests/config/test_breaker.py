@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.kit.breaker import BreakerOptions, Breakers, CircuitOpen, State
+from config.breaker import BreakerOptions, Breakers, CircuitOpen, State
 from config.clock import FixedClock
 
 OPTIONS = BreakerOptions(
@@ -164,3 +164,19 @@ def tell(permit, verdict: object) -> None:
     with permit:
         if verdict is not None:
             (permit.succeeded if verdict else permit.failed)()
+
+
+def test_room_says_how_many_calls_would_pass_now() -> None:
+    clock = FixedClock()
+    breakers = Breakers(clock, BreakerOptions(minimum_calls=2, open_s=10.0, probes=2))
+    assert breakers.room("email") is None
+    for _ in range(2):
+        breakers.admit("email").failed()
+    assert breakers.room("email") == 0
+    clock.advance(10)
+    assert breakers.room("email") == 2
+    probe = breakers.admit("email")
+    assert breakers.room("email") == 1
+    probe.succeeded()
+    breakers.admit("email").succeeded()
+    assert breakers.room("email") is None

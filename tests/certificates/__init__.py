@@ -1,0 +1,1 @@
+"""The certificate store: what comes in, what never comes out, and what signs."""

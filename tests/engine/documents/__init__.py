@@ -1,0 +1,1 @@
+"""Tests of what the signing engine does with documents before anybody signs."""

@@ -1,0 +1,1 @@
+"""What a stranger tries at the ceremony's doors."""

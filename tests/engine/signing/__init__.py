@@ -1,0 +1,1 @@
+"""The ceremony from the link to the last page, over HTTP, on real stores."""
