@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image for every process: serve, deliverer, worker, scheduler, migrate. Runs as a user without rights, on a
-# read-only root; only /tmp is written. Every dependency is installed by its hash; where they come from is the
+# read-only root; only /tmp and, where one is mounted, the spool are written. Fonts, page files and what reads PDFs
+# come with the wheels: no package of the system is added. Every dependency is installed by its hash; where they come from is the
 # builder's own configuration of pip (secret "pip", optional).
 
 FROM python:3.11.14-slim-bookworm AS build
@@ -19,8 +20,10 @@ RUN python -m pip --python /opt/build/bin/python wheel --no-deps --no-build-isol
 FROM python:3.11.14-slim-bookworm AS runtime
 LABEL org.opencontainers.image.title="countersign" \
       org.opencontainers.image.description="A provider-agnostic e-signature gateway and webhook hub"
+# A new volume that is mounted on the spool takes its owner from this folder.
 RUN groupadd --gid 10001 countersign \
- && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin countersign
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin countersign \
+ && install --directory --owner 10001 --group 10001 --mode 0700 /var/lib/countersign/spool
 COPY --from=build /opt/countersign /opt/countersign
 ENV PATH=/opt/countersign/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     COUNTERSIGN_MODE=production COUNTERSIGN_DATA_DIR=/tmp/countersign
