@@ -22,20 +22,27 @@ class SharedPolls(MemoryLimiterStore):
         super().__init__(clock)
         self._redis = redis
 
-    async def claim_poll(self, key: str, min_interval_s: float) -> bool:
-        if not await super().claim_poll(key, min_interval_s):
+    async def claim_poll(self, key: str, for_s: float) -> bool:
+        if not await super().claim_poll(key, for_s):
             return False
         try:
-            taken = await self._redis.set(
-                _PREFIX + key, b"1", nx=True, px=max(1, math.ceil(min_interval_s * 1000))
-            )
+            taken = await self._redis.set(_PREFIX + key, b"1", nx=True, px=_milliseconds(for_s))
         except (RedisError, OSError):
             return True
+        if taken is None:  # another process has it, and it alone says when it ends
+            self._mark(key, 0)
         return taken is not None
 
-    async def free_poll(self, key: str) -> None:
-        await super().free_poll(key)
+    async def mark_poll(self, key: str, for_s: float) -> None:
+        self._mark(key, for_s)
         try:
-            await self._redis.delete(_PREFIX + key)
+            if for_s > 0:
+                await self._redis.set(_PREFIX + key, b"1", px=_milliseconds(for_s))
+            else:
+                await self._redis.delete(_PREFIX + key)
         except (RedisError, OSError):
-            return  # it ends by itself
+            return  # what stands there ends by itself
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))

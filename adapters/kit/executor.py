@@ -125,14 +125,17 @@ class Executor:
             detail = f"the answer was not understood: {type(error).__name__}: {mask_text(str(error))}"
             return exchange.settle(Unknown(detail))
 
-    async def may_poll(self, adapter: Adapter, connection: Connection, provider_ref: str) -> bool:
-        """Whether the provider tolerates another look-up of this object now; True counts as one."""
-        key = f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}"
-        return await self._limiter.may_poll(key, adapter.limits.min_poll_interval_s)
+    async def begin_poll(self, adapter: Adapter, connection: Connection, provider_ref: str) -> bool:
+        """Whether the provider tolerates another look-up of this object now. True must be followed by `end_poll`."""
+        key = _poll_key(adapter, connection, provider_ref)
+        return await self._limiter.begin_poll(key, adapter.limits.min_poll_interval_s)
 
-    async def forget_poll(self, adapter: Adapter, connection: Connection, provider_ref: str) -> None:
-        """What `may_poll` counted led to nothing, as our store went away before its answer was written."""
-        await self._limiter.forget_poll(f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}")
+    async def end_poll(
+        self, adapter: Adapter, connection: Connection, provider_ref: str, *, counts: bool
+    ) -> None:
+        """`counts`: it was answered, and the answer had its effect. Without that it may be asked again at once."""
+        key = _poll_key(adapter, connection, provider_ref)
+        await self._limiter.end_poll(key, adapter.limits.min_poll_interval_s, counts=counts)
 
     async def forget_tokens(self, adapter: Adapter, connection: Connection) -> None:
         """After a change of credentials."""
@@ -200,6 +203,10 @@ def _seen_from_outside(outcome: Failure) -> Failure:
             return AuthFailed(outcome.provider_code, outcome.detail)
         case _:
             return outcome
+
+
+def _poll_key(adapter: Adapter, connection: Connection, provider_ref: str) -> str:
+    return f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}"
 
 
 def _token_key(adapter: Adapter, connection: Connection) -> str:

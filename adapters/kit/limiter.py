@@ -19,6 +19,7 @@ from config.clock import Clock
 _HOUR_S = 3600.0
 _SAME_WINDOW_S = 5.0  # headers count whole seconds, and answers travel
 _MOST_OBJECTS = 50_000
+_LONGEST_POLL_S = 60.0  # more than a call and what is written of it may take
 
 
 class LimiterStore(Protocol):
@@ -36,10 +37,12 @@ class LimiterStore(Protocol):
         """No call passes for so long."""
         ...
 
-    async def free_poll(self, key: str) -> None: ...
+    async def claim_poll(self, key: str, for_s: float) -> bool:
+        """Whether the object is marked by nobody; if so, it is marked for so long."""
+        ...
 
-    async def claim_poll(self, key: str, min_interval_s: float) -> bool:
-        """Whether nobody has polled this object within the interval; if so, it counts as polled now."""
+    async def mark_poll(self, key: str, for_s: float) -> None:
+        """Marks the object from now for so long; 0 takes the mark away."""
         ...
 
 
@@ -63,12 +66,15 @@ class Limiter:
             await self._store.hold(key, seconds)
         return seconds
 
-    async def may_poll(self, key: str, min_interval_s: float) -> bool:
-        return min_interval_s <= 0 or await self._store.claim_poll(key, min_interval_s)
+    async def begin_poll(self, key: str, min_interval_s: float) -> bool:
+        """Whether nobody polls this object, or has done so within the interval. `end_poll` says what came of it;
+        a process that dies between the two keeps the object for a minute.
+        """
+        return min_interval_s <= 0 or await self._store.claim_poll(key, min(_LONGEST_POLL_S, min_interval_s))
 
-    async def forget_poll(self, key: str) -> None:
-        """The answer was lost on our side: the question may be asked once more."""
-        await self._store.free_poll(key)
+    async def end_poll(self, key: str, min_interval_s: float, *, counts: bool) -> None:
+        if min_interval_s > 0:
+            await self._store.mark_poll(key, min_interval_s if counts else 0.0)
 
 
 class _Budget(msgspec.Struct):
@@ -133,16 +139,19 @@ class MemoryLimiterStore:
         until = self._clock.monotonic() + seconds
         self._held[key] = max(self._held.get(key, 0.0), until)
 
-    async def free_poll(self, key: str) -> None:
-        self._polled.pop(key, None)
-
-    async def claim_poll(self, key: str, min_interval_s: float) -> bool:
-        now = self._clock.monotonic()
-        last = self._polled.get(key)
-        if last is not None and now - last < min_interval_s:
+    async def claim_poll(self, key: str, for_s: float) -> bool:
+        if self._polled.get(key, 0.0) > self._clock.monotonic():
             return False
-        self._polled[key] = now
-        self._polled.move_to_end(key)
+        self._mark(key, for_s)
+        return True
+
+    async def mark_poll(self, key: str, for_s: float) -> None:
+        self._mark(key, for_s)
+
+    def _mark(self, key: str, for_s: float) -> None:
+        self._polled.pop(key, None)
+        if for_s <= 0:
+            return
+        self._polled[key] = self._clock.monotonic() + for_s
         if len(self._polled) > _MOST_OBJECTS:
             self._polled.popitem(last=False)
-        return True

@@ -5,24 +5,22 @@ Where the message is not signed strongly enough for an ending, or is doubted for
 before anything moves, within the limits of its polling. What contradicts what was sent has no effect at all.
 """
 
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
-from adapters.kit.outcome import Done, Rejected
+from adapters.kit.outcome import Done, Outcome, Rejected
 from config.database import Transaction
-from config.errors import StoreUnavailable
 from gateway.envelopes.apply_report import apply_report, find_recipient
 from gateway.envelopes.compare_event import compare_account, compare_event, compare_reference
 from gateway.envelopes.facts import envelope_event, recipient_event
+from gateway.envelopes.look import look
 from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredRecipient
 from gateway.envelopes.outgoing import epoch_of_reference
-from gateway.envelopes.provider_call import call_provider
 from gateway.envelopes.references import envelope_of_reference
 from gateway.envelopes.store import change_recipient, load_envelope, lock_envelope
 from gateway.services import Services
-from gateway.tenants.connection_cache import OpenConnection
-from gateway.tenants.open_connection import open_connection
 from normalizer.canonical import Json
 from normalizer.envelope import EnvelopeReport, RecipientReport
 from normalizer.events import Actor, ActorType, Event, ProviderEvent, Source
@@ -77,19 +75,17 @@ async def apply_provider_event(
         is_twin = await _note_twin(services, tenant_id, connection_id, event)
         return Happened(Effect.NOTHING_NEW if is_twin else Effect.UNMATCHED)
     report = _told(event)
-    if trust.is_doubtful or (event.confirm and report.status.is_terminal):
-        asked: list[OpenConnection] = []
-        try:
-            confirmed = await _confirm(services, tenant_id, envelope_id, event, trust, asked)
-            if isinstance(confirmed, Happened):
-                return confirmed
-            report = confirmed if trust.is_doubtful else _merged(confirmed, report)
-            return await _write(services, tenant_id, envelope_id, event, report, source, trust, claim)
-        except StoreUnavailable:
-            for opened in asked:  # the answer was lost with our store: it may be asked for again
-                await services.executor.forget_poll(opened.adapter, opened.connection, event.provider_ref)
-            raise
-    return await _write(services, tenant_id, envelope_id, event, report, source, trust, claim)
+    write = partial(_write, services, tenant_id, envelope_id, event, source, trust, claim)
+    if not trust.is_doubtful and not (event.confirm and report.status.is_terminal):
+        return await write(report)
+    envelope = await _to_confirm(services, tenant_id, envelope_id, event, trust)
+    if isinstance(envelope, Happened):
+        return envelope
+    async with look(services, envelope) as outcome:
+        confirmed = _confirmed(envelope, trust, outcome)
+        if isinstance(confirmed, Happened):
+            return confirmed
+        return await write(confirmed if trust.is_doubtful else _merged(confirmed, report))
 
 
 async def _write(
@@ -97,10 +93,10 @@ async def _write(
     tenant_id: UUID,
     envelope_id: UUID,
     event: ProviderEvent,
-    report: EnvelopeReport,
     source: Source,
     trust: Trust,
     claim: ClaimFact,
+    report: EnvelopeReport,
 ) -> Happened:
     actor = Actor(type=ActorType.PROVIDER, id=source.provider, ip_address="")
     async with services.database.transaction(tenant_id) as tx:
@@ -186,15 +182,10 @@ def _told(event: ProviderEvent) -> EnvelopeReport:
     )
 
 
-async def _confirm(
-    services: Services,
-    tenant_id: UUID,
-    envelope_id: UUID,
-    event: ProviderEvent,
-    trust: Trust,
-    asked: list[OpenConnection],
-) -> EnvelopeReport | Happened:
-    """The provider's own answer; or what becomes of the event without one. Asks no more often than is tolerated."""
+async def _to_confirm(
+    services: Services, tenant_id: UUID, envelope_id: UUID, event: ProviderEvent, trust: Trust
+) -> StoredEnvelope | Happened:
+    """The envelope that its provider must be asked about; or what becomes of the event without a question."""
     async with services.database.transaction(tenant_id) as tx:
         envelope = await load_envelope(tx, tenant_id, envelope_id)
         differences = await _differences(tx, envelope, event, trust)
@@ -204,30 +195,23 @@ async def _confirm(
         # It has ended here by an answer of the provider's: another message of the end moves nothing, and to ask
         # again would have to wait for the provider's interval.
         return Happened(Effect.NOTHING_NEW, envelope_id)
-    unconfirmed = Happened(Effect.UNCONFIRMED, envelope_id)
-    connection_id = envelope.connection_id
-    if connection_id is None:
-        return unconfirmed
     if envelope.provider_ref is None:
-        envelope = msgspec.structs.replace(envelope, provider_ref=event.provider_ref)
-    opened = await open_connection(services, tenant_id, connection_id, envelope.connection_version)
-    if not await services.executor.may_poll(opened.adapter, opened.connection, event.provider_ref):
-        return unconfirmed
-    asked.append(opened)
-    outcome = await call_provider(
-        services,
-        envelope,
-        "get_envelope",
-        lambda adapter, exchange, connection, ref: adapter.get_envelope(exchange, connection, ref),
-    )
+        return msgspec.structs.replace(envelope, provider_ref=event.provider_ref)
+    return envelope
+
+
+def _confirmed(
+    envelope: StoredEnvelope, trust: Trust, outcome: Outcome[EnvelopeReport] | None
+) -> EnvelopeReport | Happened:
+    """The provider's own answer; or what becomes of the event without one."""
     if trust.is_doubtful and isinstance(outcome, Rejected) and outcome.code == "not_found":
         # A definite answer: to ask again would never end, and nobody could give the message up meanwhile.
         gone = Difference("unknown_to_provider", "The provider does not know the envelope.")
-        return Happened(Effect.QUARANTINED, envelope_id, (gone,))
+        return Happened(Effect.QUARANTINED, envelope.id, (gone,))
     if not isinstance(outcome, Done):
-        return unconfirmed
+        return Happened(Effect.UNCONFIRMED, envelope.id)
     differences = compare_reference(envelope, outcome.value.reference)
-    return Happened(Effect.QUARANTINED, envelope_id, differences) if differences else outcome.value
+    return Happened(Effect.QUARANTINED, envelope.id, differences) if differences else outcome.value
 
 
 def _merged(confirmed: EnvelopeReport, told: EnvelopeReport) -> EnvelopeReport:

@@ -10,14 +10,13 @@ import asyncio
 import logging
 from uuid import UUID
 
-from adapters.kit.outcome import Done, Outcome, Rejected
+from adapters.kit.outcome import Done, Rejected
 from gateway.envelopes.drift import Drift, DriftKind, FoundBy, apply_seen, note_stranger
+from gateway.envelopes.look import look
 from gateway.envelopes.model import StoredEnvelope
-from gateway.envelopes.provider_call import call_provider
 from gateway.envelopes.store import load_envelope
 from gateway.services import Services
 from gateway.tenants.open_connection import open_connection
-from normalizer.envelope import EnvelopeReport
 
 logger = logging.getLogger("countersign.envelopes")
 
@@ -47,29 +46,18 @@ async def catch_up(services: Services, tenant_id: UUID, envelope_id: UUID) -> No
     if envelope.connection_id is None or envelope.provider_ref is None:
         return
     opened = await open_connection(services, tenant_id, envelope.connection_id, envelope.connection_version)
-    if not await services.executor.may_poll(opened.adapter, opened.connection, envelope.provider_ref):
-        return
-    outcome = await call_provider(
-        services,
-        envelope,
-        "get_envelope",
-        lambda adapter, exchange, connection, ref: adapter.get_envelope(exchange, connection, ref),
-    )
-    if isinstance(outcome, Done):
-        await apply_seen(
-            services,
-            tenant_id,
-            envelope_id,
-            outcome.value,
-            FoundBy.READ,
-            expects_webhooks=bool(opened.connection.webhook_url),
-        )
-    elif _is_gone(outcome):
-        await _note_gone(services, envelope)
-
-
-def _is_gone(outcome: Outcome[EnvelopeReport]) -> bool:
-    return isinstance(outcome, Rejected) and outcome.code == "not_found"
+    async with look(services, envelope) as outcome:
+        if isinstance(outcome, Done):
+            await apply_seen(
+                services,
+                tenant_id,
+                envelope_id,
+                outcome.value,
+                FoundBy.READ,
+                expects_webhooks=bool(opened.connection.webhook_url),
+            )
+        elif isinstance(outcome, Rejected) and outcome.code == "not_found":
+            await _note_gone(services, envelope)
 
 
 async def _note_gone(services: Services, envelope: StoredEnvelope) -> None:

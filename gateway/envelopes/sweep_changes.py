@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -30,9 +31,9 @@ from gateway.envelopes.drift import (
     note_stranger,
     would_move,
 )
+from gateway.envelopes.look import look
 from gateway.envelopes.outgoing import epoch_of_reference
 from gateway.envelopes.problems import refusal_error
-from gateway.envelopes.provider_call import call_provider
 from gateway.envelopes.references import envelope_of_reference
 from gateway.envelopes.store import load_envelope
 from gateway.services import Services
@@ -174,29 +175,21 @@ async def _examine(
     services: Services, claimed: _Claimed, opened: OpenConnection, envelope_id: UUID, report: EnvelopeReport
 ) -> DriftKind | None:
     envelope = await load_envelope(services.database, claimed.tenant_id, envelope_id)
-    found_by = FoundBy.LIST
-    if is_too_thin(envelope, report):
-        if not await services.executor.may_poll(opened.adapter, opened.connection, report.provider_ref):
-            return None  # the next walk asks again
-        outcome = await call_provider(
-            services,
-            envelope,
-            "get_envelope",
-            lambda adapter, exchange, connection, ref: adapter.get_envelope(exchange, connection, ref),
-        )
-        if not isinstance(outcome, Done):
-            return None
-        report, found_by = outcome.value, FoundBy.READ
-    elif _is_left_to_webhook(services, opened, report) and would_move(envelope, report):
-        return None
-    return await apply_seen(
+    is_thin = is_too_thin(envelope, report)
+    if (is_thin or would_move(envelope, report)) and _is_left_to_webhook(services, opened, report):
+        return None  # a look now would use up the interval that the webhook's own confirmation needs
+    apply = partial(
+        apply_seen,
         services,
         claimed.tenant_id,
         envelope_id,
-        report,
-        found_by,
         expects_webhooks=bool(opened.connection.webhook_url),
     )
+    if not is_thin:
+        return await apply(report, FoundBy.LIST)
+    async with look(services, envelope) as outcome:
+        # Without an answer the next walk asks again.
+        return await apply(outcome.value, FoundBy.READ) if isinstance(outcome, Done) else None
 
 
 def _is_left_to_webhook(services: Services, opened: OpenConnection, report: EnvelopeReport) -> bool:

@@ -96,6 +96,11 @@ async def quiesce(house: ChaosHouse) -> None:
             print(dict(row))
         for row in await house.sql("SELECT kind, state, attempts, lease_until, error FROM jobs"):
             print(dict(row))
+        for row in await house.sql(
+            "SELECT provider, provider_event, state, failures, waits, next_at - now() AS due, error FROM inbox_messages"
+            " WHERE state <> 'done' LIMIT 20"
+        ):
+            print(dict(row))
         raise
 
 

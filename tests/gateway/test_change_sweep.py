@@ -243,11 +243,19 @@ async def test_a_look_counts_for_every_process_and_a_lost_redis_only_for_one(wor
     assert await one.claim_poll("env", 600)
     assert not await other.claim_poll("env", 600)
     assert await other.claim_poll("another", 600)
+    await one.mark_poll("env", 0)
+    assert await other.claim_poll("env", 600), "one's own mark and everybody's are gone"
+    await other.mark_poll("env", 600)
+    assert not await one.claim_poll("env", 600)
+    await other.mark_poll("env", 0)
+    assert await one.claim_poll("env", 600), "a refusal is not remembered longer than its cause"
     import redis.asyncio as clients
 
     async with clients.Redis.from_url("redis://127.0.0.1:1/0") as away:
         alone = SharedPolls(SystemClock(), away)
         assert (await alone.claim_poll("env", 600), await alone.claim_poll("env", 600)) == (True, False)
+        await alone.mark_poll("env", 0)
+        assert await alone.claim_poll("env", 600)
 
 
 async def test_a_connection_that_is_switched_off_is_asked_while_envelopes_of_it_are_open(

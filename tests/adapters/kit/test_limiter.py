@@ -76,13 +76,28 @@ async def test_shorter_wait_does_not_shorten_a_longer_one() -> None:
 
 async def test_object_may_be_polled_once_per_interval() -> None:
     limiter, clock = fresh()
-    assert await limiter.may_poll("env-1", 900)
-    assert not await limiter.may_poll("env-1", 900)
-    assert await limiter.may_poll("env-2", 900)
-    clock.advance(900)
-    assert await limiter.may_poll("env-1", 900)
-    assert await limiter.may_poll("env-3", 0)
-    assert await limiter.may_poll("env-3", 0)
+    assert await limiter.begin_poll("env-1", 900)
+    assert not await limiter.begin_poll("env-1", 900)
+    assert await limiter.begin_poll("env-2", 900)
+    await limiter.end_poll("env-1", 900, counts=True)
+    clock.advance(899)
+    assert not await limiter.begin_poll("env-1", 900)
+    clock.advance(1)
+    assert await limiter.begin_poll("env-1", 900)
+    assert await limiter.begin_poll("env-3", 0)
+    assert await limiter.begin_poll("env-3", 0)
+
+
+async def test_a_poll_without_an_effect_uses_up_no_interval() -> None:
+    limiter, clock = fresh()
+    assert await limiter.begin_poll("unanswered", 900)
+    await limiter.end_poll("unanswered", 900, counts=False)
+    assert await limiter.begin_poll("unanswered", 900)
+    assert await limiter.begin_poll("abandoned", 900)
+    clock.advance(59)
+    assert not await limiter.begin_poll("abandoned", 900)
+    clock.advance(1)
+    assert await limiter.begin_poll("abandoned", 900), "its process died"
 
 
 @given(st.lists(st.one_of(st.floats(0, 20), st.just(0.0)), min_size=1, max_size=200))

@@ -18,7 +18,7 @@ import msgspec
 
 from adapters.adobe_sign import ADAPTER as ADOBE_SIGN
 from adapters.docusign import ADAPTER as DOCUSIGN
-from adapters.kit.outcome import Interruption, Rejected
+from adapters.kit.outcome import Failure, Interruption, Rejected
 from adapters.kit.port import Adapter
 from config.clock import Clock, SystemClock
 from config.secret import Secret
@@ -90,6 +90,7 @@ class TrustedProvider:
         self.says: EnvelopeStatus | None = EnvelopeStatus.COMPLETED
         self.reference = ""
         self.is_unknown = False
+        self.failures: list[Failure] = []  # used up first
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -97,6 +98,8 @@ class TrustedProvider:
 
     async def get_envelope(self, exchange: Any, connection: Any, provider_ref: str) -> EnvelopeReport:
         self.asked += 1
+        if self.failures:
+            raise Interruption(self.failures.pop(0))
         if self.is_unknown:
             raise Interruption(Rejected(code="not_found", provider_code="", detail="", status=404))
         if self.says is None:

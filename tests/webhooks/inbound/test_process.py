@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.kit.outcome import NotSent, Throttled, Unknown
 from config.errors import StoreUnavailable
 from config.settings import Settings
 from config.settings_inbox import InboxSettings
@@ -17,6 +18,7 @@ from webhooks.inbound.ports import Effect, Happened
 from webhooks.inbound.read import MessageFilter, MessageState, list_messages, read_message
 from webhooks.inbound.settle import settle_tried
 from webhooks.inbound.store import claim_messages, finish_messages, wake_parked
+from webhooks.record import Recorder
 
 NESTED = b'{"event":"envelope-sent","data":{"envelopeId":"e","odd":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
 
@@ -172,6 +174,39 @@ async def test_adobe_end_is_believed_only_after_the_provider_confirms_it(setting
         await house.processor.process_due()
         assert {row["state"] for row in await house.messages()} == {"done"}
         assert house.adobe.asked == 2
+
+
+async def test_question_without_an_answer_is_asked_again_at_once(house: House) -> None:
+    placed = await house.adobe_sign()
+    ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
+    house.adobe.failures = [NotSent("the circuit is open"), Throttled(1.0), Unknown("no answer")]
+    await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, status="SIGNED"))
+    for tries in range(1, 5):
+        assert (await house.status(ref))[0] == "processing"
+        await house.due_now()
+        await house.processor.process_due()
+        assert house.adobe.asked == tries
+    assert (await house.status(ref))[0] == "completed"
+
+
+async def test_answer_that_was_lost_with_the_store_is_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = await house.adobe_sign()
+    ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
+    await keep(house, placed, notification("AGREEMENT_WORKFLOW_COMPLETED", ref, status="SIGNED"))
+
+    async def crash(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "record", crash)
+        with pytest.raises(StoreUnavailable):
+            await house.processor.process_batch()
+    assert ((await house.status(ref))[0], house.adobe.asked) == ("processing", 1)
+    await house.due_now()
+    await house.processor.process_due()
+    assert ((await house.status(ref))[0], house.adobe.asked) == ("completed", 2)
 
 
 async def test_end_that_cannot_be_confirmed_waits_and_is_never_given_up(house: House) -> None:
