@@ -128,14 +128,14 @@ class Executor:
     async def begin_poll(self, adapter: Adapter, connection: Connection, provider_ref: str) -> bool:
         """Whether the provider tolerates another look-up of this object now. True must be followed by `end_poll`."""
         key = _poll_key(adapter, connection, provider_ref)
-        return await self._limiter.begin_poll(key, adapter.limits.min_poll_interval_s)
+        return await self._limiter.begin_poll(key, _poll_interval_s(adapter, connection))
 
     async def end_poll(
         self, adapter: Adapter, connection: Connection, provider_ref: str, *, counts: bool
     ) -> None:
         """`counts`: it was answered, and the answer had its effect. Without that it may be asked again at once."""
         key = _poll_key(adapter, connection, provider_ref)
-        await self._limiter.end_poll(key, adapter.limits.min_poll_interval_s, counts=counts)
+        await self._limiter.end_poll(key, _poll_interval_s(adapter, connection), counts=counts)
 
     async def forget_tokens(self, adapter: Adapter, connection: Connection) -> None:
         """After a change of credentials."""
@@ -207,6 +207,10 @@ def _seen_from_outside(outcome: Failure) -> Failure:
 
 def _poll_key(adapter: Adapter, connection: Connection, provider_ref: str) -> str:
     return f"{adapter.name}/{adapter.account_key(connection)}/{provider_ref}"
+
+
+def _poll_interval_s(adapter: Adapter, connection: Connection) -> float:
+    return connection.poll_interval_s or adapter.limits.min_poll_interval_s
 
 
 def _token_key(adapter: Adapter, connection: Connection) -> str:

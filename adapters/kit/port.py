@@ -23,8 +23,8 @@ from normalizer.recipient import Recipient
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's account at a provider, ready for use. `credentials` is the adapter's own struct, decoded
     from the vault. `webhook_url` is where this provider must post for this connection; empty: no webhooks.
-    `webhook_keys` are all live inbound keys. `max_document_bytes` 0: the adapter's own limit. `version` moves
-    with every change, and tokens belong to one version: they lead to the account they were made for.
+    `webhook_keys` are all live inbound keys. `max_document_bytes` and `poll_interval_s` 0: the adapter's own limits.
+    `version` moves with every change, and tokens belong to one version: they lead to the account they were made for.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str = ""
     webhook_keys: tuple[Secret, ...] = ()
     max_document_bytes: int = 0
+    poll_interval_s: int = 0
     allow_loopback: bool = False
 
 

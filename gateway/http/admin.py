@@ -65,6 +65,7 @@ class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str
     webhook_key_count: int
     max_document_bytes: int
+    poll_interval_s: int
     receive_webhooks: bool
     active: bool
     created_at: datetime

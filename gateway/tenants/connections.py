@@ -28,12 +28,14 @@ Key = Annotated[str, msgspec.Meta(min_length=8, max_length=500)]
 Network = Annotated[str, msgspec.Meta(max_length=50)]
 Digest = Annotated[str, msgspec.Meta(max_length=100)]
 Subject = Annotated[str, msgspec.Meta(max_length=500)]
+PollInterval = Annotated[int, msgspec.Meta(ge=0, le=3600)]
 
 
 class ConnectionInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`credentials`: the provider's own fields (GET /admin/providers lists them). `webhook_keys`: the keys
-    with which the provider signs its webhooks, where it signs; all of them are accepted. `allowed_networks` (CIDR;
-    empty: any) and the client certificate (by digest or subject, as a trusted proxy tells it) are asked for too.
+    with which the provider signs its webhooks, where it signs; all of them are accepted. `poll_interval_s`: how long
+    the account's plan makes a reader of one envelope wait; 0 takes the provider's lowest plan. `allowed_networks`
+    (CIDR; empty: any) and the client certificate (by digest or subject, as a trusted proxy tells it) are asked for too.
     """
 
     provider: str
@@ -41,6 +43,7 @@ class ConnectionInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     credentials: dict[str, Any]
     webhook_keys: tuple[Key, ...] = ()
     max_document_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    poll_interval_s: PollInterval = 0
     receive_webhooks: bool = True
     allowed_networks: tuple[Network, ...] = ()
     client_certificate_sha256: tuple[Digest, ...] = ()
@@ -54,6 +57,7 @@ class ConnectionChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     credentials: dict[str, Any] | None = None
     webhook_keys: tuple[Key, ...] | None = None
     max_document_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    poll_interval_s: PollInterval | None = None
     receive_webhooks: bool | None = None
     active: bool | None = None
     allowed_networks: tuple[Network, ...] | None = None
@@ -71,6 +75,7 @@ class ConnectionFacts(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str
     webhook_key_count: int
     max_document_bytes: int
+    poll_interval_s: int
     receive_webhooks: bool
     active: bool
     created_at: datetime
@@ -91,8 +96,8 @@ class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = (
-    "id, provider, label, path_key, webhook_keys, version, max_document_bytes, receive_webhooks, active,"
-    " created_at, updated_at, allowed_networks, client_certificate_sha256, client_certificate_subject"
+    "id, provider, label, path_key, webhook_keys, version, max_document_bytes, poll_interval_s, receive_webhooks,"
+    " active, created_at, updated_at, allowed_networks, client_certificate_sha256, client_certificate_subject"
 )
 
 
@@ -112,7 +117,8 @@ async def create_connection(
             row = await tx.driver.fetchrow(
                 "INSERT INTO connections (tenant_id, id, provider, label, path_key, credentials, webhook_keys,"
                 " max_document_bytes, receive_webhooks, allowed_networks, client_certificate_sha256,"
-                " client_certificate_subject) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+                " client_certificate_subject, poll_interval_s)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
                 f" RETURNING {_COLUMNS}",
                 tenant_id,
                 connection_id,
@@ -126,6 +132,7 @@ async def create_connection(
                 checked_networks(given.allowed_networks),
                 checked_digests(given.client_certificate_sha256),
                 checked_subject(given.client_certificate_subject),
+                given.poll_interval_s,
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise NotFound("tenant", print_id(Kind.TENANT, tenant_id)) from error
@@ -165,7 +172,8 @@ async def change_connection(
             " max_document_bytes = COALESCE($7, max_document_bytes), version = version + 1,"
             " receive_webhooks = COALESCE($8, receive_webhooks), allowed_networks = COALESCE($9, allowed_networks),"
             " client_certificate_sha256 = COALESCE($10, client_certificate_sha256),"
-            " client_certificate_subject = COALESCE($11, client_certificate_subject), updated_at = clock_timestamp()"
+            " client_certificate_subject = COALESCE($11, client_certificate_subject),"
+            " poll_interval_s = COALESCE($12, poll_interval_s), updated_at = clock_timestamp()"
             f" WHERE tenant_id = $1 AND id = $2 RETURNING {_COLUMNS}",
             tenant_id,
             connection_id,
@@ -178,6 +186,7 @@ async def change_connection(
             networks,
             digests,
             subject,
+            change.poll_interval_s,
         )
         facts: dict[str, Json] = {"provider": adapter.name, "changed": tuple(named)}
         event = _event(services, caller, LedgerType.CONNECTION_CHANGED, tenant_id, connection_id, facts)

@@ -28,7 +28,7 @@ async def open_connection(
     async with services.database.transaction(tenant_id) as tx:
         row = await tx.driver.fetchrow(
             "SELECT provider, path_key, credentials, webhook_keys, version, max_document_bytes,"
-            " receive_webhooks FROM connections WHERE tenant_id = $1 AND id = $2",
+            " poll_interval_s, receive_webhooks FROM connections WHERE tenant_id = $1 AND id = $2",
             tenant_id,
             connection_id,
         )
@@ -54,6 +54,7 @@ async def open_connection(
             webhook_url=webhook_url(services, adapter, row["path_key"]) if row["receive_webhooks"] else "",
             webhook_keys=tuple(Secret(key) for key in msgspec.json.decode(keys, type=list[str])),
             max_document_bytes=row["max_document_bytes"],
+            poll_interval_s=row["poll_interval_s"],
             allow_loopback=bool(services.settings.countersign.loopback_allow_list),
         ),
         version=row["version"],

@@ -23,11 +23,13 @@ import config.supervisor
 from config.processes import free_port
 from config.settings import Settings
 from config.settings_source import load_settings
+from gateway.cli.callers import cli_caller
 from gateway.cli.child_output import ChildOutput
 from gateway.cli.development import Development, RunningSandbox, ensure_development
 from gateway.cli.house import House, open_house
 from gateway.cli.house_plan import HousePlan
 from gateway.composition import open_services
+from gateway.tenants.connections import ConnectionChange, change_connection
 
 PATIENCE_S = 45.0  # bounds a wait on a slow machine; nothing is measured by it
 
@@ -185,9 +187,14 @@ async def open_chaos(folder: Path, extra: dict[str, str] | None = None) -> Async
 
     async def prepare(settings: Settings, sandboxes: list[RunningSandbox]) -> Development:
         async with open_services(settings, name="chaos") as services:
-            return await ensure_development(
+            made = await ensure_development(
                 services, folder / "development.json", sandboxes, tenant_name="Chaos"
             )
+            # Silent envelopes are asked about after seconds here, so the plan's interval is of seconds too.
+            for one in made.connections.values():
+                change = ConnectionChange(poll_interval_s=1)
+                await change_connection(services, cli_caller(), made.tenant_id, one.id, change)
+            return made
 
     output = ChildOutput(folder / "processes.log", None)
     # The supervisor's patience with a child that ends early is right for people, and wrong for 200 kills.

@@ -1,6 +1,9 @@
 -- What the gateway asks providers by itself: what has changed, whether their webhooks lead here, and whether
 -- credentials still work. A provider's webhook is the usual way for news; this finds and mends what it did not bring.
 
+-- Seconds between two looks at one envelope that the account's plan tolerates; 0: the provider's lowest plan.
+ALTER TABLE connections ADD COLUMN poll_interval_s integer NOT NULL DEFAULT 0 CHECK (poll_interval_s BETWEEN 0 AND 3600);
+
 -- One row per connection. since, page_cursor, walk_began_at: how far the walk over the provider's list has come; a
 -- whole walk moves `since` to its own beginning, less an overlap. claim_id and lease_until: one worker walks at a time.
 -- The counts only grow. webhooks: what is wrong with the provider's webhook configuration; webhooks_well_at: when

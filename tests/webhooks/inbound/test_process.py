@@ -189,6 +189,32 @@ async def test_question_without_an_answer_is_asked_again_at_once(house: House) -
     assert (await house.status(ref))[0] == "completed"
 
 
+async def test_plan_of_the_account_says_how_soon_an_agreement_may_be_asked_about_again(
+    settings: Settings,
+) -> None:
+    clock = LaterClock()
+    async with open_house(settings, clock=clock) as house:
+        placed = await house.adobe_sign()
+        await house.change(placed, poll_interval_s=20)
+        ref = await house.envelope(placed, "adobe_sign", "CBJ-1")
+        house.adobe.says = EnvelopeStatus.SENT
+        for number in range(1, 3):
+            await keep(
+                house,
+                placed,
+                notification("AGREEMENT_WORKFLOW_COMPLETED", ref, number=number, status="SIGNED"),
+            )
+            await house.processor.process_due()
+        assert house.adobe.asked == 1
+        marks = await house.services.redis.keys("countersign:polled:*")
+        assert 0 < await house.services.redis.pttl(marks[0]) <= 20_000
+        clock.shift = 21.0
+        await house.polls_run_out()
+        await house.due_now()
+        await house.processor.process_due()
+        assert house.adobe.asked == 2
+
+
 async def test_answer_that_was_lost_with_the_store_is_asked_for_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
