@@ -215,7 +215,9 @@ def _confirmed(
 
 
 def _merged(confirmed: EnvelopeReport, told: EnvelopeReport) -> EnvelopeReport:
-    """What the provider answers, with the words of the message where it has more of them."""
+    """What the provider answers; and where that is the end that was told, the words of the message with it."""
+    if confirmed.status is not told.status:
+        return confirmed
     return msgspec.structs.replace(
         confirmed,
         reason=confirmed.reason or told.reason,

@@ -202,6 +202,21 @@ async def test_end_that_nobody_signed_has_no_effect_that_the_provider_does_not_c
     assert gateway.adobe.asked == 1
 
 
+@pytest.mark.parametrize(
+    "end",
+    ["AGREEMENT_WORKFLOW_COMPLETED", "AGREEMENT_REJECTED", "AGREEMENT_EXPIRED", "AGREEMENT_RECALLED"],
+)
+async def test_each_end_that_nobody_signed_and_the_provider_denies_leaves_people_as_they_were(
+    gateway: House, end: str
+) -> None:
+    placed = await gateway.adobe_sign()
+    ref = await gateway.envelope(placed, "adobe_sign", "CBJ-1")
+    gateway.adobe.says = EnvelopeStatus.SENT
+    assert await gateway.notify(placed, notification(end, ref)) == 200
+    await gateway.processor.process_due()
+    assert ((await gateway.status(ref))[0], await gateway.ledger_types(ref)) == ("sent", ["envelope_sent"])
+
+
 async def test_message_within_the_tolerance_has_its_effect(gateway: House) -> None:
     """The control: the same posts, unchanged and in time."""
     placed = await gateway.docusign()
