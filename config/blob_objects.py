@@ -53,7 +53,7 @@ class Objects:
             await upload.finish()
         except StoreUnavailable:
             raise  # the upload has ended itself
-        except BaseException:
+        except BaseException:  # cancelled too: parts that nobody ends stay at the store
             await upload.abort()
             raise
 
@@ -87,8 +87,8 @@ class Objects:
                 await obstore.delete_async(self._store, key)
         except FileNotFoundError:
             return
-        except Exception as error:  # noqa: BLE001  (whatever it is, it may be cleaned up by hand)
-            logger.warning("an unfinished object may remain: %s (%s)", key, type(error).__name__)
+        except Exception:  # whatever it is, it may be cleaned up by hand
+            logger.warning("an unfinished object may remain: %s", key, exc_info=True)
 
     def _admit(self) -> Permit | None:
         if self._breakers is None:
@@ -108,10 +108,10 @@ class Objects:
         except FileNotFoundError as error:
             _tell(permit, good=True)
             raise BlobNotFound("no object is stored under that key") from error
-        except Exception as error:
+        except Exception as error:  # each kind of store raises its own, and all mean the same to the caller
             _tell(permit, good=False)
             raise StoreUnavailable(f"the blob store does not answer ({type(error).__name__})") from error
-        except BaseException:
+        except BaseException:  # cancelled: this says nothing about the store
             _give_back(permit)
             raise
         _tell(permit, good=True)
@@ -125,7 +125,7 @@ class Objects:
                     chunk = await anext(chunks)
             except StopAsyncIteration:
                 return
-            except Exception as error:
+            except Exception as error:  # as above
                 raise StoreUnavailable(f"the blob store broke off ({type(error).__name__})") from error
             yield chunk
 
@@ -205,7 +205,7 @@ async def settle(sending: "asyncio.Future[T]", timeout_s: float) -> T:
     """Its result, or TimeoutError; it goes on by itself when nobody waits any more."""
     try:
         done, _ = await asyncio.wait({sending}, timeout=timeout_s)
-    except BaseException:
+    except BaseException:  # cancelled: it may have a moment to end by itself
         await asyncio.wait({sending}, timeout=_ABORT_S)
         _forget(sending)
         raise

@@ -108,7 +108,7 @@ class BlobStore:
                 await self._keep(kept, refusal)
             elif refusal is not None:
                 raise refusal
-        except BaseException:
+        except BaseException:  # cancelled too: parts that nobody ends stay at the store
             if upload is not None:
                 await upload.abort()
             raise
@@ -145,13 +145,17 @@ class BlobStore:
         return self._spool.measure()[0] if self._spool else 0
 
     async def move_spooled(self) -> int:
-        """Moves what the spool holds into the store, until it refuses; how many were moved."""
+        """Moves what the spool holds into the store, until it refuses; how many were moved. A file that cannot be
+        read stays, and keeps none of those behind it.
+        """
         moved = 0
         for key in await asyncio.to_thread(self._spool.waiting) if self._spool else ():
             try:
                 moved += await self._move(key)
             except StoreUnavailable:
                 break
+            except OSError:
+                logger.exception("a document in the spool cannot be moved: %s", key)
         return moved
 
     async def _move(self, key: str) -> bool:
@@ -336,5 +340,5 @@ def open_objects_at(url: str, config: Mapping[str, Any] | None = None, *, allow_
             return obstore.store.LocalStore(folder)
         options = {"client_options": {"allow_http": True}} if allow_http else {}
         return obstore.store.from_url(url, config=dict(config or {}), retry_config=_RETRIES, **options)
-    except Exception as error:
+    except Exception as error:  # each kind of store refuses what it is given in its own way
         raise ConfigError(f"blob_url names no blob store ({type(error).__name__})") from error

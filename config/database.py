@@ -86,7 +86,7 @@ class Database:
         )
         try:
             await database.fetchval("SELECT 1")
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else has the pool yet
             await database.close()
             raise
         return database

@@ -56,6 +56,9 @@ class DriverConnection(_Connection):
     tally: Tally
 
     def _name_loss(self, error: Exception) -> None:
+        """Called with whatever a statement raised, before it is raised on: what says that the store is lost has no
+        class in common.
+        """
         if is_store_loss(error) or (isinstance(error, asyncpg.InterfaceError) and self.is_closed()):
             raise StoreUnavailable(f"PostgreSQL is not available ({type(error).__name__})") from error
 

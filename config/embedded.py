@@ -49,7 +49,7 @@ class EmbeddedStores:
                 self._valkey = start_valkey(
                     self.data_dir, self._passwords["valkey"], for_tests=self._for_tests
                 )
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no server may be left behind
             self.stop()
             raise
         logger.info("embedded stores started in %s", self.data_dir)

@@ -154,7 +154,7 @@ def start_postgres(
             f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;\n"
             f"GRANT CONNECT ON DATABASE {database} TO countersign_app, countersign_hub;\n"
         )
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no server may be left behind
         server.stop()
         raise
     return server

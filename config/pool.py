@@ -114,7 +114,7 @@ class Pool:
                     return member
                 await self._throw_away(member)
             return await self._open()
-        except BaseException:
+        except BaseException:  # cancelled too: the place belongs to whoever waits next
             self._slots.release()
             raise
 
@@ -169,10 +169,10 @@ class Pool:
                     await member.connection.rollback()
                 if not member.driver.is_closed():
                     await member.driver.execute("ROLLBACK")
-        except Exception as error:  # noqa: BLE001  (whatever failed, the answer is a fresh connection)
-            logger.warning("connection thrown away after a failed rollback: %s", type(error).__name__)
+        except Exception:  # whatever failed, the answer is a fresh connection
+            logger.warning("connection thrown away after a failed rollback", exc_info=True)
             self.discard(member)
-        except BaseException:
+        except BaseException:  # cancelled: what the server has done by then is unknown
             self.discard(member)
             raise
         else:
@@ -208,8 +208,8 @@ class Pool:
         try:
             await member.connection.invalidate()
             await member.connection.close()
-        except Exception as error:  # noqa: BLE001  (it was broken already; nothing depends on it any more)
-            logger.debug("closing a broken connection: %s", type(error).__name__)
+        except Exception:  # it was broken already; nothing depends on it any more
+            logger.debug("a broken connection could not be closed", exc_info=True)
 
     async def close(self) -> None:
         """Closes what is idle; what is still lent is closed when it comes back."""
@@ -224,7 +224,8 @@ class Pool:
         try:
             async with asyncio.timeout(_RECOVERY_S):
                 await member.connection.close()
-        except Exception:  # noqa: BLE001  (the server went first)
+        except Exception:  # the server went first
+            logger.debug("a connection could not be closed in order", exc_info=True)
             await self._throw_away(member)
 
 

@@ -88,7 +88,10 @@ class Wake:
             logger.warning("the ready set cannot be read (%s)", type(error).__name__)
             return set()
         members = taken if isinstance(taken, Iterable) and not isinstance(taken, bytes | str) else ()
-        return {member.decode() if isinstance(member, bytes) else member for member in members}
+        # Whatever somebody else has put there is no reason to lose the rest.
+        return {
+            member.decode(errors="replace") if isinstance(member, bytes) else member for member in members
+        }
 
     async def wait_for_wake(self, timeout_s: float) -> bool:
         """Waits for a wake-up; False after `timeout_s`, and also, after that time, when Redis is away."""

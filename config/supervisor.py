@@ -132,7 +132,7 @@ class _Child:
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
-        except BaseException:
+        except BaseException:  # cancelled too: nobody would close this end
             os.close(reading_end)
             raise
         finally:

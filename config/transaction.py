@@ -89,12 +89,12 @@ class Transaction:
         member = self._lent()
         try:
             answer = await member.driver.execute("COMMIT")
-        except Exception as error:
+        except Exception as error:  # whatever kept the answer from us, COMMIT was on its way
             self._give_up(member)
             raise StoreUnavailable(
                 "no answer to COMMIT; the change may have been made", outcome_unknown=True
             ) from error
-        except BaseException:
+        except BaseException:  # cancelled in spite of the pool's care: the connection is in the middle of it
             self._give_up(member)
             raise
         if answer != "COMMIT":
@@ -136,10 +136,10 @@ class Transaction:
                 if attempt == 2:
                     raise
                 self._pool.discard_idle()  # a restart of the server breaks all of them at once
-            except Exception:
+            except Exception:  # BEGIN has no reason to fail but the connection's state
                 self._pool.discard(member)
                 raise
-            except BaseException:
+            except BaseException:  # cancelled: BEGIN may have been done
                 await self._pool.settle(self._pool.recover(member))
                 raise
             else:

@@ -23,7 +23,7 @@ async def moving_spooled(blobs: BlobStore, *, every_s: float = 5.0) -> AsyncIter
         yield
     finally:
         mover.cancel()
-        await asyncio.gather(mover, return_exceptions=True)
+        await asyncio.wait({mover})
 
 
 async def _keep_moving(blobs: BlobStore, every_s: float) -> None:
@@ -33,6 +33,8 @@ async def _keep_moving(blobs: BlobStore, every_s: float) -> None:
             SPOOLED.set(await asyncio.to_thread(blobs.spooled))
         except OSError as error:
             logger.warning("the spool cannot be read (%s)", type(error).__name__)
+        except Exception:  # an end of this task would be noticed by nobody, and no document be moved any more
+            logger.exception("the spool could not be moved")
         else:
             if moved:
                 logger.warning("%d documents were moved from the spool into the blob store", moved)

@@ -69,9 +69,11 @@ async def send_due(engine: Engine, carriers: Carriers) -> int:
                 return_exceptions=True,
             )
             # Only when all have ended: what was handed over meanwhile is noted, and not handed over again.
-            for trouble in troubles:
-                if trouble is not None:
-                    raise trouble
+            failed = [trouble for trouble in troubles if trouble is not None]
+            for trouble in failed[1:]:  # one is raised, and the others would never be heard of
+                logger.error("notice.not_noted error=%s", type(trouble).__name__)
+            if failed:
+                raise failed[0]
             tried += len(claimed)
     return tried
 

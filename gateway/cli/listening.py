@@ -98,7 +98,7 @@ class Listener:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        except BaseException:
+        except BaseException:  # whoever failed to enter is not asked to leave
             await self._runner.cleanup()
             raise
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/"

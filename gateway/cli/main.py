@@ -53,7 +53,7 @@ def _call(options: argparse.Namespace) -> int:
         return _refuse(f"a store cannot be used: {error}; see `countersign doctor`.")
     except VaultError as error:
         return _refuse(f"the vault cannot be opened: {error}; is this the master key of this database?")
-    except Exception as error:
+    except Exception as error:  # named inside only: a command that succeeds need not load the domain's errors
         from normalizer.errors import CountersignError
 
         if not isinstance(error, CountersignError):

@@ -10,6 +10,7 @@ import logging
 import msgspec
 
 from adapters.kit.outcome import Done, Rejected
+from config.errors import StoreUnavailable
 from gateway.envelopes.model import StoredEnvelope
 from gateway.envelopes.provider_call import call_provider
 from gateway.envelopes.store import load_envelope
@@ -26,9 +27,14 @@ async def discard_orphans(services: Services, at_most: int = 20) -> int:
     """Tries every orphan that is due, over all tenants; how many there were."""
     rows = await services.hub.fetch("SELECT * FROM claim_orphans($1, $2)", at_most, _LEASE_S)
     for row in rows:
-        envelope = await load_envelope(services.database, row["tenant_id"], row["envelope_id"])
-        pinned = msgspec.structs.replace(envelope, connection_id=row["connection_id"])
-        await discard_orphan(services, pinned, row["epoch"], row["provider_ref"])
+        try:
+            envelope = await load_envelope(services.database, row["tenant_id"], row["envelope_id"])
+            pinned = msgspec.structs.replace(envelope, connection_id=row["connection_id"])
+            await discard_orphan(services, pinned, row["epoch"], row["provider_ref"])
+        except StoreUnavailable:
+            raise
+        except Exception:  # one orphan must not keep the others at their providers; its lease ends
+            logger.exception("an orphan could not be looked at")
     return len(rows)
 
 

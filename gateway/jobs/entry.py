@@ -52,7 +52,7 @@ class Runtime:
                 await work(services)
         except StoreUnavailable as error:
             logger.warning("the store is away (%s); the next tick tries again", error)
-        except Exception:
+        except Exception:  # RQ keeps no failures of ours; a lease settles the rest
             logger.exception("a call of the queue failed")
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from config.errors import StoreUnavailable
 from config.logging import log_wide
+from config.renewal import renewed
 from gateway.jobs.kinds import KINDS, JobKind
 from gateway.jobs.store import ClaimedJob, claim_job, end_job, fail_job, fire_schedules, renew_job
 from gateway.services import Services
@@ -65,22 +66,24 @@ async def _run_job(services: Services, kind: JobKind, job: ClaimedJob, claim: UU
 
 
 async def _try(services: Services, kind: JobKind, job: ClaimedJob, claim: UUID) -> str:
-    renewing = asyncio.create_task(_renew(services, job, claim))
-    try:
-        async with asyncio.timeout(kind.timeout_s):
-            await kind.run(services, job.args)
-    except StoreUnavailable:
-        raise  # the lease runs out, and the job is claimed again when the store is back
-    except TimeoutError:
-        return await _fail(services, job, claim, f"It did not end within {kind.timeout_s:g} s.")
-    except Exception as error:  # whatever it is, it is this job's alone, and told below
-        logger.exception("a job failed", extra={"wide": {"kind": job.kind, "job_id": str(job.id)}})
-        return await _fail(services, job, claim, f"It failed with {type(error).__name__}.")
-    else:
+    limit = asyncio.timeout(kind.timeout_s)
+    async with renewed(lambda: renew_job(services.hub, job.id, claim, LEASE_S), LEASE_S):
+        try:
+            async with limit:
+                await kind.run(services, job.args)
+        except StoreUnavailable:
+            raise  # the lease runs out, and the job is claimed again when the store is back
+        except Exception as error:  # whatever it is, it is this job's alone, and told below
+            logger.exception("a job failed", extra={"wide": {"kind": job.kind, "job_id": str(job.id)}})
+            # A TimeoutError may also be the job's own, of something that it waited for.
+            is_late = isinstance(error, TimeoutError) and limit.expired()
+            why = (
+                f"did not end within {kind.timeout_s:g} s"
+                if is_late
+                else f"failed with {type(error).__name__}"
+            )
+            return await _fail(services, job, claim, f"It {why}.")
         return "done" if await end_job(services.hub, job.id, claim) else "lost"
-    finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
 
 
 async def _fail(services: Services, job: ClaimedJob, claim: UUID, why: str) -> str:
@@ -92,13 +95,3 @@ async def _fail(services: Services, job: ClaimedJob, claim: UUID, why: str) -> s
     if not await fail_job(services.hub, job.id, claim, delay, told):
         return "lost"
     return "dead" if is_last else "retry"
-
-
-async def _renew(services: Services, job: ClaimedJob, claim: UUID) -> None:
-    while True:
-        await asyncio.sleep(LEASE_S / 3)
-        try:
-            if not await renew_job(services.hub, job.id, claim, LEASE_S):
-                return
-        except StoreUnavailable:
-            logger.warning("a job's lease could not be renewed: the store is away")

@@ -94,7 +94,7 @@ async def _take_in(
                 taken.append((await _take_inline(services, tenant_id, one, position), True))
                 if examine:
                     taken[-1] = (await _examine(services, tenant_id, taken[-1][0]), True)
-    except Exception:
+    except Exception:  # whatever stopped us, nobody will ask for these bytes
         await _drop(services, tenant_id, taken)
         raise
     return taken
@@ -165,7 +165,7 @@ async def _keep_or_drop(
             await tx.commit()
     except StoreUnavailable:
         raise  # the rows may have been written, and then the bytes are theirs
-    except Exception:
+    except Exception:  # rolled back, whatever it was: no row names these bytes
         await _drop(services, caller.tenant_id, documents)
         raise
 

@@ -97,6 +97,21 @@ async def test_document_is_taken_while_the_store_is_away_and_moved_when_it_is_ba
     assert await desk.blobs.read(TENANT, stored.key) == content
 
 
+async def test_file_that_cannot_be_read_keeps_no_other_in_the_spool(
+    desk: Desk, server: ObjectServer, folder: Path, caplog
+) -> None:
+    unreadable = folder / f"{TENANT}_00_{'0' * 30}"
+    unreadable.mkdir(parents=True)
+    os.utime(unreadable, (0, 0))  # the oldest: its turn comes first
+    stored = await desk.blobs.put(TENANT, parts(os.urandom(SMALL)))
+    server.start()
+    desk.clock.advance(30)
+    assert await desk.blobs.move_spooled() == 1
+    assert server.held() == [stored.key]
+    assert files(folder) == [unreadable]
+    assert unreadable.name.replace("_", "/") in caplog.text
+
+
 async def test_healthy_store_leaves_nothing_in_the_spool(
     desk: Desk, server: ObjectServer, folder: Path
 ) -> None:

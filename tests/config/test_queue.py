@@ -32,6 +32,13 @@ async def test_wake_ends_the_wait_and_hands_over_what_is_ready(client: redis.asy
     assert await wake.take_ready() == set()
 
 
+async def test_member_in_no_encoding_of_ours_costs_no_other(client: redis.asyncio.Redis) -> None:
+    wake = Wake(client, "shared")
+    await wake.wake("endpoint-1")
+    await client.sadd("countersign:ready:shared", b"\xff\xfe")
+    assert "endpoint-1" in await wake.take_ready()
+
+
 async def test_wait_without_a_wake_ends_in_time_with_false(client: redis.asyncio.Redis) -> None:
     assert await Wake(client, "quiet").wait_for_wake(0.1) is False
 

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from adapters.kit.exchange import Exchange
-from adapters.kit.outcome import AuthFailed, Failure, NotSent, Rejected, Throttled, Unknown
+from adapters.kit.outcome import AuthFailed, Failure, Interruption, NotSent, Rejected, Throttled, Unknown
 from adapters.kit.port import Created
 from gateway.envelopes.apply_event import apply_provider_event
+from gateway.envelopes.orphans import discard_orphans
 from gateway.envelopes.store import load_envelope
 from normalizer.envelope import Envelope
 from normalizer.errors import UnsupportedFeature, ValidationFailed
@@ -82,21 +83,37 @@ async def test_a_mistake_of_ours_during_the_call_counts_as_unknown_and_not_as_fa
     assert (answer.status_code, answer.json()["status"]) == (202, "processing")
 
 
+async def leave_a_draft(provider: FakeProvider, exchange: Exchange, sent: Envelope) -> None:
+    await exchange.learned(provider.hold(sent.reference, EnvelopeStatus.DRAFT))
+    raise Interruption(REJECTED)
+
+
 async def test_what_a_refused_try_left_behind_is_discarded_at_once(world: World, acme: Tenant) -> None:
     fake = world.fake("alpha")
-
-    async def leave_a_draft(provider: FakeProvider, exchange: Exchange, sent: Envelope) -> None:
-        await exchange.learned(provider.hold(sent.reference, EnvelopeStatus.DRAFT))
-        from adapters.kit.outcome import Interruption
-
-        raise Interruption(REJECTED)
-
     fake.answers = [leave_a_draft]
     answer = await acme.post("/envelopes", envelope(send=True))
     assert answer.status_code == 422
     assert fake.held["alpha-1"].status is EnvelopeStatus.VOIDED
     rows = await world.services.hub.fetch("SELECT provider_ref, orphan FROM dispatch_attempts")
     assert [tuple(row) for row in rows] == [("alpha-1", "cleared")]
+
+
+async def test_orphan_whose_envelope_cannot_be_read_keeps_no_other_at_the_provider(
+    world: World, acme: Tenant, caplog
+) -> None:
+    fake, hub = world.fake("alpha"), world.services.hub
+    fake.answers = [leave_a_draft, leave_a_draft]
+    for _ in range(2):
+        await acme.post("/envelopes", envelope(send=True))
+    await hub.execute("UPDATE dispatch_attempts SET orphan = 'left', ended_at = now() - interval '1 hour'")
+    await hub.execute(
+        "UPDATE envelopes SET last_error = '\"in no form of ours\"' WHERE id ="
+        " (SELECT envelope_id FROM dispatch_attempts WHERE provider_ref = 'alpha-1')"
+    )
+    assert await discard_orphans(world.services) == 2
+    rows = await hub.fetch("SELECT provider_ref, orphan FROM dispatch_attempts ORDER BY provider_ref")
+    assert [tuple(row) for row in rows] == [("alpha-1", "left"), ("alpha-2", "cleared")]
+    assert "an orphan could not be looked at" in caplog.text
 
 
 async def fail_over(world: World, outcome: Failure) -> tuple[Tenant, dict[str, Any], int]:

@@ -344,3 +344,15 @@ async def test_watch_outlives_a_lost_database_and_sends_everybody_home_at_the_cl
     await watch.aclose()
     assert not await waiting
     assert not await watch.wait_past(tenant, 3, LONGEST_WAIT_S)
+
+
+async def test_watch_that_failed_is_closed_without_raising_it(caplog) -> None:
+    class Broken:
+        async def fetch(self, _sql: str, _tenants: list[UUID]) -> list[dict[str, Any]]:
+            raise LookupError("a fault of ours")
+
+    hub: Any = Broken()
+    watch = FeedWatch(hub)
+    assert not await watch.wait_past(UUID(int=1), 0, 0.05)
+    await watch.aclose()
+    assert "a fault of ours" in caplog.text

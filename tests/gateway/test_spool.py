@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ import pytest_asyncio
 
 from config.settings import GeneralSettings
 from config.settings_spool import SpoolSettings
+from gateway.spool_mover import moving_spooled
 from tests.config.object_server import BUCKET, CREDENTIALS, ObjectServer
 from tests.gateway import papers
 from tests.gateway.fake_provider import FakeProvider
@@ -62,3 +64,30 @@ async def test_upload_while_the_blob_store_is_away_is_taken_read_and_moved_later
             await asyncio.sleep(0.05)  # the breaker's pause
     assert len(await asyncio.to_thread(server.held)) == 1
     assert (await tenant.get(f"/documents/{document['id']}/content")).content == content
+
+
+class Faulty:
+    """A store with a spool, at which the first move meets a fault that nobody foresaw."""
+
+    has_spool = True
+
+    def __init__(self) -> None:
+        self.moves = 0
+        self.moved = asyncio.Event()
+
+    async def move_spooled(self) -> int:
+        self.moves += 1
+        if self.moves == 1:
+            raise LookupError("a fault of ours")
+        self.moved.set()
+        return 1
+
+    def spooled(self) -> int:
+        return 0
+
+
+async def test_mover_that_met_a_fault_goes_on_and_tells_it(caplog) -> None:
+    faulty: Any = Faulty()
+    async with moving_spooled(faulty, every_s=0.01):
+        await faulty.moved.wait()
+    assert "a fault of ours" in caplog.text

@@ -20,6 +20,7 @@ from config.clock import Clock
 from config.database import Database, Transaction
 from config.errors import StoreUnavailable
 from config.logging import log_wide
+from config.renewal import renewed
 from config.settings_inbox import InboxSettings
 from config.vault import Place, Vault
 from normalizer.errors import PayloadMalformed
@@ -108,28 +109,17 @@ class Processor:
         if not messages:
             return 0
         began = time.perf_counter()
-        renewing = asyncio.create_task(self._renew(claim))
-        try:
-            settled = await self._settle_all(messages)
-            await self._finish(claim, settled)
-        except BaseException:
-            # The work is not lost either way: without this the lease would have to run out first.
-            await _quietly(release_claim(self._hub, claim))
-            raise
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+        lease_s = self._settings.lease_s
+        async with renewed(lambda: renew_claim(self._hub, claim, lease_s), lease_s):
+            try:
+                settled = await self._settle_all(messages)
+                await self._finish(claim, settled)
+            except BaseException:
+                # The work is not lost either way: without this the lease would have to run out first.
+                await _quietly(release_claim(self._hub, claim))
+                raise
         _log_batch(settled, time.perf_counter() - began)
         return len(messages)
-
-    async def _renew(self, claim: UUID) -> None:
-        while True:
-            await asyncio.sleep(self._settings.lease_s / 3)
-            try:
-                if not await renew_claim(self._hub, claim, self._settings.lease_s):
-                    return
-            except StoreUnavailable:
-                logger.warning("a lease could not be renewed: the store is away")
 
     async def _settle_all(self, messages: Sequence[ClaimedMessage]) -> list[Settled]:
         read = [await self._read(message) for message in messages]

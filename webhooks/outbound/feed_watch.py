@@ -5,12 +5,12 @@ feed is the truth: who was not woken finds the events with the next question.
 """
 
 import asyncio
-import contextlib
 import logging
 from uuid import UUID
 
 from config.database import Database
 from config.errors import StoreUnavailable
+from webhooks.outbound.ending import end_tasks
 
 logger = logging.getLogger("countersign.feed")
 
@@ -53,9 +53,7 @@ class FeedWatch:
         for future in self._waiting:
             _answer(future, grown=False)
         if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+            await end_tasks([self._looking])
 
     async def _look(self) -> None:
         while self._waiting:

@@ -60,7 +60,7 @@ async def settle(hub: Database, reporter: Reporter, completions: Sequence[Comple
                 await tx.commit()
         except StoreUnavailable:
             raise
-        except Exception:
+        except Exception:  # whatever one tenant's ledger or keys say
             logger.exception("ends of deliveries of tenant %s could not be recorded", tenant_id)
             completed = Completed([completion.claim.id for completion in batch], [])
         lost += completed.lost

@@ -112,6 +112,13 @@ async def test_job_that_takes_too_long_is_stopped_and_retried(house: House) -> N
     assert (row["state"], row["error"]) == ("queued", "It did not end within 0.05 s. Tried 1 times.")
 
 
+async def test_time_out_of_what_a_job_waits_for_is_not_told_as_the_jobs_own(house: House) -> None:
+    await enqueue_job(house.services.hub, house.services.ids.new(), "probe")
+    await run_due(house.services, kinds=kinds_of(Handler(TimeoutError()), timeout_s=10.0))
+    (row,) = await rows(house)
+    assert (row["state"], row["error"]) == ("queued", "It failed with TimeoutError. Tried 1 times.")
+
+
 async def test_lost_store_leaves_the_job_to_its_lease(house: House) -> None:
     handler = Handler(StoreUnavailable("away"))
     await enqueue_job(house.services.hub, house.services.ids.new(), "probe")

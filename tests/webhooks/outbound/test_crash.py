@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from config.queue import Wake
 from tests.webhooks.outbound.hub import MASTER_KEY, Hub
 from tests.webhooks.outbound.receiver import Receiver, always
 from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.fanout import fan_out
 from webhooks.outbound.sweep import sweep
+from webhooks.outbound.waking import DELIVERERS, Deliverers
 
 
 @contextlib.asynccontextmanager
@@ -241,3 +243,36 @@ async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same():
     await asyncio.sleep(0)
     await end_tasks([task])
     assert task.cancelled()
+
+
+async def test_a_task_that_had_failed_before_it_was_to_end_is_told_of(caplog):
+    async def broken() -> None:
+        raise LookupError("a fault of ours")
+
+    task = asyncio.create_task(broken())
+    await asyncio.wait({task})
+    await end_tasks([task])
+    assert "a fault of ours" in caplog.text
+
+
+class DeafAtFirst(Deliverers):
+    """Fails at the first question in a way that nobody foresaw."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(Wake(hub.redis, DELIVERERS))
+        self.asked = 0
+        self.hears = asyncio.Event()
+
+    async def wait(self, timeout_s: float) -> bool:
+        self.asked += 1
+        if self.asked == 1:
+            raise LookupError("a fault of ours")
+        self.hears.set()
+        return await super().wait(timeout_s)
+
+
+async def test_a_deliverer_that_could_not_hear_one_wake_up_hears_the_next(hub: Hub, caplog):
+    hub.deliverers = deaf = DeafAtFirst(hub)
+    async with hub.delivering():
+        await deaf.hears.wait()
+    assert "a wake-up could not be heard" in caplog.text

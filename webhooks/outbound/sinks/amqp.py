@@ -113,9 +113,9 @@ class _ExchangeLink:
                 self._exchange = await self._channel.get_exchange(exchange, ensure=False)
             else:
                 self._exchange = self._channel.default_exchange
-        except BaseException:
+        except BaseException:  # cancelled too: a link that was not greeted is nobody's to end
             self.abort()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # what led here is the error to report
                 await self._connection.close()
             raise
         finally:

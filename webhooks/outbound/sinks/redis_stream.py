@@ -85,7 +85,7 @@ class _StreamLink:
         ending = asyncio.get_running_loop().call_later(within_s, self.abort)
         try:
             await self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        except BaseException:
+        except BaseException:  # cancelled too: a link that was not greeted is nobody's to end
             self.abort()
             await self._connection.disconnect(nowait=True)
             raise

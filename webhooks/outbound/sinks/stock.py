@@ -65,7 +65,7 @@ class Stock(Generic[_L]):
         link = self._take(shelf) or await self._open(route)
         try:
             yield link
-        except BaseException:
+        except BaseException:  # cancelled too: half a message may be on the connection
             link.abort()
             self._part_with([link])  # what the library keeps running for it ends, too
             raise

@@ -90,7 +90,7 @@ async def _connect(guard: Guard, host: str, port: int) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = error
-        except BaseException:
+        except BaseException:  # cancelled too: the socket is in no transport's hands
             sock.close()
             raise
         else:
@@ -115,7 +115,7 @@ async def _wrap(sock: socket.socket, host: str, tls: ssl.SSLContext | None, with
                 ssl_handshake_timeout=within_s,
                 ssl_shutdown_timeout=_TLS_CLOSE_S,
             )
-    except BaseException:
+    except BaseException:  # as above
         sock.close()
         raise
     return Wire(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
