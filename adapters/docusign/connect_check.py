@@ -24,6 +24,7 @@ from adapters.kit.port import Connection, WebhookFinding
 _WANTED_DATA = ("custom_fields", "recipients")
 _MOST_AT_ONCE = 100
 _UNDELIVERED = "undelivered"
+_INACTIVE = "inactive"
 
 
 class EventDataSeen(Answer, frozen=True, kw_only=True):
@@ -81,29 +82,38 @@ async def check_webhooks(
 async def repair_webhooks(
     exchange: Exchange, findings: Sequence[WebhookFinding]
 ) -> tuple[WebhookFinding, ...]:
-    """A configuration's weaknesses are mended together; what waits in the retry queue is asked for again."""
+    """A configuration's weaknesses are mended together; what waits in the retry queue is asked for again. One that
+    is switched off stays so, unless that is among what is to be mended.
+    """
     wanted = {finding.ref for finding in findings if finding.repairable and finding.ref}
-    mended = await _strengthen_all(exchange, wanted) if wanted else set()
+    switch_on = {finding.ref for finding in findings if finding.repairable and finding.code == _INACTIVE}
+    mended = await _strengthen_all(exchange, wanted, switch_on) if wanted else set()
     done = [finding for finding in findings if finding.repairable and finding.ref in mended]
     queued = [finding for finding in findings if finding.code == _UNDELIVERED]
     done += [finding for finding in queued if await _republish(exchange, finding.provider_refs)]
     return tuple(done)
 
 
-async def _strengthen_all(exchange: Exchange, wanted: Collection[str]) -> set[str]:
+async def _strengthen_all(
+    exchange: Exchange, wanted: Collection[str], switch_on: Collection[str]
+) -> set[str]:
     listed = decode(await exchange(read("repair_webhooks", "/connect")), Configurations)
     found = [seen for seen in listed.configurations or () if text(seen.connect_id) in wanted]
-    return {text(seen.connect_id) for seen in found if await _strengthen(exchange, seen)}
+    return {
+        text(seen.connect_id)
+        for seen in found
+        if await _strengthen(exchange, seen, switch_on=text(seen.connect_id) in switch_on)
+    }
 
 
-async def _strengthen(exchange: Exchange, seen: ConfigurationSeen) -> bool:
+async def _strengthen(exchange: Exchange, seen: ConfigurationSeen, *, switch_on: bool) -> bool:
     data = seen.event_data or EventDataSeen()
     body = ConnectConfiguration(
         connect_id=text(seen.connect_id),
         name=text(seen.name),
         configuration_type=text(seen.configuration_type),
         url_to_publish_to=text(seen.url_to_publish_to),
-        allow_envelope_publish=flag(True),
+        allow_envelope_publish=flag(switch_on or is_true(seen.allow_envelope_publish)),
         all_users=text(seen.all_users),
         user_ids=seen.user_ids or (),
         requires_acknowledgement=flag(True),
@@ -164,7 +174,7 @@ def _weaknesses(seen: ConfigurationSeen, own: str) -> list[WebhookFinding]:
     )
     is_on = is_true(seen.allow_envelope_publish) and not text(seen.disabled_by)
     faults = (
-        ("inactive", is_on, "is switched off: nothing of it arrives"),
+        (_INACTIVE, is_on, "is switched off: nothing of it arrives"),
         ("unsigned", is_true(seen.include_hmac), "signs nothing, so its messages are refused"),
         (
             "unacknowledged",

@@ -1,14 +1,15 @@
 """Looks at how providers are told to send us their webhooks, mends it, and raises the alarm once.
 
 A provider that gave up on us, or whose configuration somebody changed, tells nobody: it is asked, every hour. After
-a repair the sweep over changes (gateway/envelopes/sweep_changes.py) reads what was missed meanwhile. Must never
+a repair the sweep over changes (gateway/envelopes/sweep_changes.py) reads what was missed meanwhile. What is off again
+within three days of being switched on is left off: providers give up later than that, so a person did it. Must never
 touch what leads to others, and never hold a transaction while the provider is asked.
 Source: docs/pitfalls.md rows 11 and 38.
 """
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -34,6 +35,14 @@ logger = logging.getLogger("countersign.connections")
 # Newest first: what is older than the newest thousand is found by reading it (gateway/envelopes/catch_up.py).
 _MOST_OPEN = 1000
 _CANNOT_LOOK, _REFUSED = "unchecked", "refused"
+_INACTIVE, _LEFT_OFF = "inactive", "switched_off"
+# The shortest time after which a provider switches off what is not answered (docs/pitfalls.md row 38).
+_GIVEN_UP_AFTER = timedelta(hours=72)
+_LEFT_OFF_WORDS = (
+    "A webhook that the gateway had switched on is off again, sooner than the provider gives one up: somebody switched"
+    " it off, so it is left off, and nothing of it arrives. Switch it on at the provider; or, if no webhooks are"
+    " wanted, set receive_webhooks to false for this connection, and changes are asked for."
+)
 
 
 class WebhookCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,13 +124,35 @@ async def look_at_webhooks(
         blobs=TenantBlobs(services.blobs, tenant_id),
     )
     if isinstance(outcome, Done):
-        return outcome.value
+        return await _leave_off(services, tenant_id, UUID(connection.id), outcome.value)
     if isinstance(outcome, NotSent | Throttled | Unknown):
         return None
     error = refusal_error(opened.adapter.name, outcome)
     code = _REFUSED if isinstance(outcome, AuthFailed) else _CANNOT_LOOK
     says = f"The webhook configuration cannot be looked at: {error.detail} {error.remedy}".strip()
     return (WebhookFinding(code=code, says=says),)
+
+
+async def _leave_off(
+    services: Services, tenant_id: UUID, connection_id: UUID, found: tuple[WebhookFinding, ...]
+) -> tuple[WebhookFinding, ...]:
+    """What somebody switched off after the gateway had switched it on is told, and not to be mended."""
+    if not any(one.code == _INACTIVE for one in found):
+        return found
+    rows = await services.hub.fetch(
+        "SELECT o.key FROM connection_sweeps s, jsonb_each_text(s.switched_on) o"
+        " WHERE s.tenant_id = $1 AND s.connection_id = $2 AND o.value::timestamptz > now() - $3::interval",
+        tenant_id,
+        connection_id,
+        _GIVEN_UP_AFTER,
+    )
+    overruled = {row["key"] for row in rows}
+    return tuple(
+        msgspec.structs.replace(one, code=_LEFT_OFF, says=_LEFT_OFF_WORDS, repairable=False)
+        if one.code == _INACTIVE and one.ref in overruled
+        else one
+        for one in found
+    )
 
 
 async def read_check(services: Services, tenant_id: UUID, connection_id: UUID) -> WebhookCheck:
@@ -194,12 +225,14 @@ async def _keep(
             connection_id,
         )
         await tx.driver.execute(
-            "SELECT keep_webhook_check($1, $2, $3::jsonb, $4, $5)",
+            "SELECT keep_webhook_check($1, $2, $3::jsonb, $4, $5, $6, $7)",
             tenant_id,
             connection_id,
             msgspec.json.encode(left).decode(),
             len(repaired),
             services.settings.sweep.overlap_s,
+            _refs(repaired, _INACTIVE) + _refs(left, _LEFT_OFF),
+            _GIVEN_UP_AFTER.total_seconds(),
         )
         events = [
             _event(services, kind, tenant_id, connection_id, told)
@@ -222,6 +255,10 @@ async def _keep(
                 }
             },
         )
+
+
+def _refs(findings: Sequence[WebhookFinding], code: str) -> list[str]:
+    return sorted({one.ref for one in findings if one.code == code and one.ref})
 
 
 def _event(

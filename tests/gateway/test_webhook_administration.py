@@ -28,6 +28,7 @@ from tests.gateway.world import ADMIN, Tenant, World, make_settings, open_world,
 from tests.webhooks.inbound.listen import listen
 
 MISSING = WebhookFinding(code="missing", says="There is none.", provider_refs=("alpha-1",), repairable=True)
+OFF = WebhookFinding(code="inactive", says="It is off.", ref="8", repairable=True)
 BROKEN = WebhookFinding(code="unsigned", says="It signs nothing.", ref="7")
 
 
@@ -158,6 +159,39 @@ async def test_a_repair_takes_a_walk_that_is_under_way_its_claim(world: World, a
     kept = await hub.fetchval("SELECT keep_page($1, $2, $3, '', 0, 300)", claim, *row)
     ended = await hub.fetchval("SELECT end_sweep($1, $2, $3, 900, 1800, '', false)", claim, *row)
     assert (kept, ended) == (False, False)
+
+
+async def test_what_is_switched_off_again_after_a_repair_is_left_off_and_told(
+    world: World, acme: Tenant
+) -> None:
+    async def look() -> tuple[int, list[str]]:
+        """Repairs so far, and what is left."""
+        await due(world)
+        await check_webhooks_due(world.services)
+        row = await world.services.hub.fetchrow("SELECT webhook_repairs, webhooks FROM connection_sweeps")
+        return row["webhook_repairs"], [one["code"] for one in msgspec.json.decode(row["webhooks"])]
+
+    async def days_pass(days: int) -> None:
+        await world.services.hub.execute(
+            "UPDATE connection_sweeps SET switched_on = (SELECT coalesce(jsonb_object_agg(key,"
+            " value::timestamptz - make_interval(days => $1)), '{}') FROM jsonb_each_text(switched_on))",
+            days,
+        )
+
+    fake(world).wrong = [OFF]
+    assert await look() == (1, [])
+    fake(world).wrong = [OFF, MISSING]
+    assert await look() == (2, ["switched_off"]), "what else is wrong is mended"
+    await days_pass(2)
+    assert await look() == (2, ["switched_off"])
+    await days_pass(2)
+    assert await look() == (2, ["switched_off"]), "it has been off all the time"
+    assert (await ledger(acme)).count("provider_webhooks_broken") == 1
+    fake(world).wrong = []
+    await days_pass(4)
+    assert await look() == (2, [])
+    fake(world).wrong = [OFF]
+    assert await look() == (3, []), "the provider may have given it up"
 
 
 async def test_nothing_is_mended_where_the_settings_say_so(world: World, acme: Tenant) -> None:

@@ -7,7 +7,8 @@ ALTER TABLE connections ADD COLUMN poll_interval_s integer NOT NULL DEFAULT 0 CH
 -- One row per connection. since, page_cursor, walk_began_at: how far the walk over the provider's list has come; a
 -- whole walk moves `since` to its own beginning, less an overlap. claim_id and lease_until: one worker walks at a time.
 -- The counts only grow. webhooks: what is wrong with the provider's webhook configuration; webhooks_well_at: when
--- nothing was. used_at: when the credentials were last of use. refused_since: since when the provider refuses them.
+-- nothing was. switched_on: by the provider's id, when the gateway last switched one on, or saw that it is off again
+-- since. used_at: when the credentials were last of use. refused_since: since when the provider refuses them.
 CREATE TABLE connection_sweeps (
     tenant_id uuid NOT NULL,
     connection_id uuid NOT NULL,
@@ -36,6 +37,7 @@ CREATE TABLE connection_sweeps (
     webhooks_well_at timestamptz,
     webhooks jsonb NOT NULL DEFAULT '[]',
     webhook_repairs bigint NOT NULL DEFAULT 0,
+    switched_on jsonb NOT NULL DEFAULT '{}',
     used_at timestamptz NOT NULL DEFAULT now(),
     alive_due_at timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -205,12 +207,17 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Writes what a look at the webhook configuration found. After repairs the next walk begins where all was last well;
--- one that is under way has lost its claim then.
+-- one that is under way has lost its claim then. switched_on: the provider's ids of what was switched on now, or is off
+-- again although it was; what was well for `remembered_s` is forgotten.
 CREATE FUNCTION keep_webhook_check(tenant uuid, connection uuid, found jsonb, repaired integer,
-    overlap_s double precision) RETURNS void
+    overlap_s double precision, switched_on text[], remembered_s double precision) RETURNS void
 LANGUAGE sql VOLATILE AS $$
     UPDATE connection_sweeps s SET webhooks = found, webhooks_checked_at = now(),
         webhook_repairs = s.webhook_repairs + repaired,
+        switched_on = COALESCE((
+            SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each_text(s.switched_on) o
+            WHERE o.value::timestamptz > now() - make_interval(secs => remembered_s)
+        ), '{}') || COALESCE((SELECT jsonb_object_agg(n.ref, now()) FROM unnest(keep_webhook_check.switched_on) n(ref)), '{}'),
         used_at = CASE WHEN found @> '[{"code": "refused"}]' THEN s.used_at ELSE now() END,
         refused_since = CASE WHEN found @> '[{"code": "refused"}]' THEN s.refused_since END,
         since = CASE WHEN repaired > 0

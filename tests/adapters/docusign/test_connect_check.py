@@ -132,6 +132,22 @@ async def test_repair_writes_a_whole_configuration_once_however_many_weaknesses_
     assert unknown_keys(body, "ConnectCustomConfiguration") == []
 
 
+async def test_repair_of_another_weakness_does_not_switch_on_what_is_to_stay_off() -> None:
+    weak = WELL | {"allowEnvelopePublish": "false", "includeHMAC": "false"}
+    found = [one for one in await look(weak) if one.code != "inactive"]
+    adapter = DocuSign()
+    script = ScriptedExchange(
+        adapter,
+        [
+            (LIST, json_answer({"configurations": [weak]})),
+            (Expected(method="PUT", path="/connect"), json_answer(WELL)),
+        ],
+    )
+    await adapter.repair_webhooks(script, connection(), found)
+    body = json.loads(body_of(script.requests[-1]))
+    assert (body["allowEnvelopePublish"], body["includeHMAC"]) == ("false", "true")
+
+
 async def test_repair_asks_for_what_waits_in_the_retry_queue() -> None:
     finding = WebhookFinding(code="undelivered", says="x", provider_refs=(REF,), repairable=True)
     adapter = DocuSign()
