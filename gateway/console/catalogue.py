@@ -1,4 +1,5 @@
-"""The consoles' words: one TOML file per language, every key in each, placeholders in braces.
+"""The consoles' words: one TOML file per language, every key in each, placeholders in braces. English reasons why
+something has not arrived are the API's own (webhooks/outbound/reason.py).
 
 A key that is missing raises: a page never shows a key, and a test compares the languages with each other and with
 what the templates ask for.
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from webhooks.outbound.reason import ENGLISH
 
 _LOCALES = Path(__file__).with_name("locales")
 LANGUAGES: Final = ("en", "de")
@@ -35,7 +38,10 @@ def language_accepted(header: str) -> str:
 def words(language: str) -> dict[str, str]:
     """Every text of a language by its dotted key."""
     text = (_LOCALES / f"{language}.toml").read_text(encoding="utf-8")
-    return dict(_flat(tomllib.loads(text), ""))
+    found = dict(_flat(tomllib.loads(text), ""))
+    if language == FALLBACK:
+        found |= {f"reason.{word}": sentence for word, sentence in ENGLISH.items()}
+    return found
 
 
 def say(language: str, key: str, values: Mapping[str, object] | None = None) -> str:

@@ -8,12 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import jinja2
+from markupsafe import Markup
 
 from gateway.console import view
 from gateway.console.assets import address_of
-from gateway.console.catalogue import LANGUAGES, say
+from gateway.console.catalogue import LANGUAGES, say, words
 from gateway.console.frame import Frame
 from normalizer.ids import Kind, print_id
+from webhooks.outbound.reason import FOREIGN, Reason
 
 _TEMPLATES: Final[dict[type[Any], str]] = {
     view.StartPage: "start.html",
@@ -55,6 +57,7 @@ def render(page: Any, now: dt.datetime) -> str:
         moment=partial(_moment, frame.language),
         ago=partial(_ago, frame.language, now),
         percent=partial(_percent, frame.language),
+        spoken=partial(_spoken, frame.language),
     )
 
 
@@ -83,6 +86,19 @@ def _speaker(language: str) -> Callable[..., str]:
         return say(language, key, values)
 
     return speak
+
+
+def _spoken(language: str, reason: Reason, key: str) -> Markup:
+    """A reason in the page's language; what others said in it stays English, and is marked so for screen readers."""
+    values: dict[str, object] = {}
+    for name, value in reason.values.items():
+        if isinstance(value, dt.datetime):
+            values[name] = _moment(language, value)
+        elif name in FOREIGN and language != "en":
+            values[name] = Markup('<span lang="en">{}</span>').format(value)
+        else:
+            values[name] = value
+    return Markup(words(language)[key]).format_map(values)  # noqa: S704 - the catalogue's text, values are escaped
 
 
 def _printed(kind: str, own: UUID) -> str:

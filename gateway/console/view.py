@@ -96,10 +96,15 @@ class DeliveriesPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """`headers` are made of what is stored: of the endpoint as it is now. `changed_since`: it was changed after the
+    attempt, so its own headers may have been others.
+    """
+
     number: int
     attempt: Attempt
     response: str
     headers: tuple[tuple[str, str], ...]
+    changed_since: bool
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,11 +156,14 @@ class VerifyPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplaysPage(msgspec.Struct, frozen=True, kw_only=True):
-    """`names`: endpoints' addresses by id; one that is not there is deleted."""
+    """`names`: endpoints' addresses by id; one that is not there is deleted. `next_url` "": there are no older
+    ones.
+    """
 
     frame: Frame
     rows: tuple[ReplayJob, ...]
     names: Mapping[UUID, str]
+    next_url: str
 
 
 class ReplayForm(msgspec.Struct, frozen=True, kw_only=True):

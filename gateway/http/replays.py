@@ -201,13 +201,21 @@ async def create(
 async def find(
     services: TheServices,
     caller: TheCaller,
+    endpoint_id: FromQuery[str] = "",
     before: FromQuery[str] = "",
     is_open: Annotated[bool, QueryParameter(name="open")] = False,
     limit: Limit = 100,
 ) -> Sequence[ReplayView]:
-    """Replays, the newest first; `before` is the last id of the page before, `open` leaves out what ended."""
-    last = read_id(Kind.REPLAY, before) if before else None
-    found = await services.replay_jobs.list(caller.tenant_id, limit=limit, before=last, only_open=is_open)
+    """Replays, the newest first; `before` is the last id of the page before, `open` leaves out what ended.
+    `endpoint_id`: those of this endpoint alone.
+    """
+    found = await services.replay_jobs.list(
+        caller.tenant_id,
+        limit=limit,
+        before=read_id(Kind.REPLAY, before) if before else None,
+        only_open=is_open,
+        endpoint_id=read_id(Kind.ENDPOINT, endpoint_id) if endpoint_id else None,
+    )
     return [_view(one) for one in found]
 
 

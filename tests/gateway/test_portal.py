@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from config.settings import GeneralSettings
 from gateway.jobs.kinds import KINDS
+from normalizer.ids import Kind, read_id
 from tests.fixtures.store import Store
 from tests.gateway.portal_visitor import (
     FORM,
@@ -310,6 +311,33 @@ async def test_link_for_one_endpoint_shows_that_one_alone(world: World, tenant: 
     for path in ("/endpoints/new", f"/endpoints/{own}/delete"):
         assert (await bound.post(path, FORM)).status_code == 403
     assert (await bound.post(f"/endpoints/{other}/test")).status_code == 404
+
+
+async def test_link_for_one_endpoint_shows_its_replays_however_many_newer_ones_there_are(
+    world: World, tenant: Tenant
+) -> None:
+    manager = await open_portal(tenant)
+    own, other = await add_endpoint(manager), await add_endpoint(manager, url="http://127.0.0.1:9/other")
+    ours, theirs = [
+        (await tenant.post("/replays", {"endpoint_id": one})).json()["id"] for one in (own, other)
+    ]
+    await world.services.hub.execute(
+        "INSERT INTO replay_jobs (tenant_id, id, endpoint_id, states, state, selected, actor)"
+        " SELECT tenant_id, overlay(id::text PLACING to_char(n, 'FM000000000000') FROM 25)::uuid, endpoint_id, states,"
+        " 'done', 0, actor FROM replay_jobs, generate_series(1, 120) n WHERE id = $1",
+        read_id(Kind.REPLAY, theirs),
+    )
+    bound = await open_portal(tenant, endpoint_id=own)
+    assert f"/replays/{ours}" in await bound.get("/replays")
+    assert [one["id"] for one in (await tenant.get(f"/replays?endpoint_id={own}")).json()] == [ours]
+    # Whoever sees all comes to it page by page.
+    path, seen = "/replays", set()
+    while path:
+        page = await manager.get(path)
+        seen |= set(re.findall(r"/replays/(rpl_[a-z0-9]+)", page))
+        older = re.search(r'href="[^"]*(/replays\?before=[^"]+)"', page)
+        path = older[1] if older else ""
+    assert (len(seen), ours in seen) == (122, True)
 
 
 async def test_pages_bear_the_strictest_policy_and_are_framed_by_nobody(tenant: Tenant) -> None:

@@ -230,6 +230,29 @@ async def test_search_by_envelope_finds_its_deliveries(world: World, acme: Tenan
     assert "cannot be searched for" in await visitor.get("/deliveries?envelope=nonsense", status=422)
 
 
+async def test_reason_is_told_in_the_readers_language_and_what_others_said_is_marked_as_english(
+    world: World, acme: Tenant
+) -> None:
+    visitor = await open_portal(acme, language="de")
+    await add_endpoint(visitor)
+    await acme.made(envelope(send=True))
+    await fan_out(world.services.hub, 100)
+    assert "Sie wartet auf den ersten Versuch." in await visitor.get("/deliveries")
+    await world.services.hub.execute(
+        "UPDATE deliveries SET state = 'exhausted', attempt = 4, last_error = 'answered <b>503</b>'"
+    )
+    page = await visitor.get("/deliveries")
+    assert "Sie wurde nach 4 Versuchen aufgegeben" in page
+    assert 'Letzter Versuch: <span lang="en">answered &lt;b&gt;503&lt;/b&gt;</span>.' in page
+    one = re.search(r"/deliveries/dlv_[a-z0-9]+", page)
+    assert one is not None
+    assert "It was given up" not in await visitor.get(one[0])
+    (told, *_) = (await acme.get("/deliveries?state=exhausted")).json()
+    assert told["explanation"] == (
+        "It was given up after 4 attempts and is kept: replay it. Last attempt: answered <b>503</b>."
+    )
+
+
 def signed_headers(answer: httpx.Response) -> str:
     return "\n".join(f"{name}: {value}" for name, value in answer.json()["headers"].items())
 

@@ -18,6 +18,7 @@ from normalizer.vocabulary import EventType
 from webhooks.outbound.delivery_state import DeliveryState
 from webhooks.outbound.filters import explain, vet_filter
 from webhooks.outbound.read import Delivery, DeliveryFilter, list_deliveries
+from webhooks.outbound.reason import Reason, in_english
 
 _MOST = 1000
 # What tells of deliveries goes only to whom it names, and never about itself: the fan-out's takes_type.
@@ -55,12 +56,16 @@ _OUTCOMES = {
 
 
 class AtEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """`delivery` None: there is none, and `explanation` says why."""
+    """`delivery` None: there is none, and `reasons` say why."""
 
     endpoint_id: UUID
     outcome: Outcome
     delivery: Delivery | None
-    explanation: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def explanation(self) -> str:
+        return in_english(self.reasons)
 
 
 class EventDeliveries(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +93,7 @@ async def read_event_deliveries(
             endpoint_id=one.endpoint_id,
             outcome=_OUTCOMES[one.state],
             delivery=one,
-            explanation=one.explanation,
+            reasons=one.reasons,
         )
         for one in made
     ]
@@ -107,63 +112,57 @@ def _by_endpoint(one: AtEndpoint) -> UUID:
 
 
 def _without(event: asyncpg.Record, endpoint: asyncpg.Record) -> AtEndpoint:
-    outcome, words = Outcome.NOT_SENT, _why_not(event, endpoint)
-    if words is None and event["is_waiting"]:
-        outcome, words = Outcome.NOT_YET, "The event was committed just now and waits to be handed out."
+    outcome, reason = Outcome.NOT_SENT, _why_not(event, endpoint)
+    if reason is None and event["is_waiting"]:
+        outcome, reason = Outcome.NOT_YET, Reason("waits_for_fan_out")
     return AtEndpoint(
         endpoint_id=endpoint["id"],
         outcome=outcome,
         delivery=None,
-        explanation=words or _changed_or_gone(event, endpoint),
+        reasons=(reason or _changed_or_gone(event, endpoint),),
     )
 
 
-def _why_not(event: asyncpg.Record, endpoint: asyncpg.Record) -> str | None:
+def _why_not(event: asyncpg.Record, endpoint: asyncpg.Record) -> Reason | None:
     """Why the endpoint does not get it; None when it asks for such events."""
     if event["type"] == _TEST:
-        return "A test event goes only to the endpoint that it was asked for."
+        return Reason("test_elsewhere")
     if not event["is_waiting"] and endpoint["created_at"] > event["created_at"]:
-        return (
-            f"The endpoint was made at {_time(endpoint['created_at'])}, after the event: it gets what happens"
-            " from then on. The feed of events has what came before."
-        )
+        return Reason("endpoint_younger", {"made_at": endpoint["created_at"]})
     return _wrong_type(event, endpoint) or _filtered_out(event, endpoint)
 
 
-def _wrong_type(event: asyncpg.Record, endpoint: asyncpg.Record) -> str | None:
+def _wrong_type(event: asyncpg.Record, endpoint: asyncpg.Record) -> Reason | None:
     type_, named = event["type"], endpoint["events"]
     if type_ not in _OPERATIONAL:
         if not named or type_ in named:
             return None
-        return f"Its `events` do not name {type_}; they name {', '.join(named)}."
+        return Reason("type_not_named", {"type": type_, "named": ", ".join(named)})
     if type_ not in named:
-        return f"{type_} tells of deliveries: it goes only to endpoints that name it in `events`."
+        return Reason("operational_not_named", {"type": type_})
     about = msgspec.json.decode(event["data"], type=_About)
     if about.endpoint_id == print_id(Kind.ENDPOINT, endpoint["id"]):
-        return "The event tells of this very endpoint: it is never told of itself."
+        return Reason("tells_of_itself")
     if about.event_type in _OPERATIONAL:
-        return "The event tells of a delivery that itself told of deliveries: nobody is told of that."
+        return Reason("tells_of_telling")
     return None
 
 
-def _filtered_out(event: asyncpg.Record, endpoint: asyncpg.Record) -> str | None:
+def _filtered_out(event: asyncpg.Record, endpoint: asyncpg.Record) -> Reason | None:
     if endpoint["filter"] is None:
         return None
     try:
         vetted = vet_filter(msgspec.json.decode(endpoint["filter"], type=dict[str, object]))
     except ValidationFailed as error:
-        return f"Its filter cannot be read: {error.detail}"
+        return Reason("filter_unreadable", {"why": error.detail})
     told = explain(vetted, event["type"], event["data"])
-    return None if told.matches else f"Its filter does not match: {' '.join(told.why)}"
+    return None if told.matches else Reason("filtered_out", {"why": " ".join(told.why)})
 
 
-def _changed_or_gone(event: asyncpg.Record, endpoint: asyncpg.Record) -> str:
+def _changed_or_gone(event: asyncpg.Record, endpoint: asyncpg.Record) -> Reason:
     if endpoint["updated_at"] > event["created_at"]:
-        return (
-            f"It would get such an event now, but was changed at {_time(endpoint['updated_at'])}: when the"
-            " event was handed out it did not ask for it. The feed of events has it."
-        )
-    return "It was delivered, and the time for which deliveries are kept is over."
+        return Reason("endpoint_changed", {"changed_at": endpoint["updated_at"]})
+    return Reason("kept_no_longer")
 
 
 class _About(msgspec.Struct, frozen=True):
@@ -171,7 +170,3 @@ class _About(msgspec.Struct, frozen=True):
 
     endpoint_id: str = ""
     event_type: str = ""
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

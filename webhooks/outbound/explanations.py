@@ -1,4 +1,4 @@
-"""Why a delivery has not arrived, in one or two sentences that say what stands in its way and what to do.
+"""Why a delivery has not arrived, in one to three sentences that say what stands in its way and what to do.
 
 The order of the reasons is the order in which they stop a delivery. Must never name a secret, a URL or what a
 body holds; the receiver's own words appear only as the last attempt's error.
@@ -11,6 +11,7 @@ from cryptography import x509
 
 from normalizer.ids import Kind, print_id
 from webhooks.outbound.delivery_state import DeliveryState
+from webhooks.outbound.reason import Reason
 
 _NOT_SENT = "not sent: "
 _MOST_WORDS = 300
@@ -42,93 +43,86 @@ JOINS = (
 )
 
 
-def explain(row: asyncpg.Record, tenant_share: int | None = None) -> str:
+def explain(row: asyncpg.Record, tenant_share: int | None = None) -> tuple[Reason, ...]:
     """`row` has a delivery's columns and CIRCUMSTANCES. `tenant_share`: how many a deliverer sends at once of
     one tenant's.
     """
     match DeliveryState(row["state"]):
         case DeliveryState.SUCCEEDED:
-            status = "took it" if row["last_status"] is None else f"answered {row['last_status']}"
-            return f"The endpoint {status}."
+            status = row["last_status"]
+            return (Reason("took") if status is None else Reason("answered", {"status": str(status)}),)
         case DeliveryState.LEASED:
-            return "A deliverer is sending it now."
+            return (Reason("sending"),)
         case DeliveryState.EXHAUSTED:
-            return f"It was given up after {row['attempts']} attempts and is kept: replay it.{_last(row)}"
+            return (*_given_up(row), *_last(row))
         case DeliveryState.CANCELLED:
-            return "Its endpoint was deleted before it could be delivered."
+            return (Reason("endpoint_deleted"),)
         case DeliveryState.HELD:
-            why = row["disabled_reason"] or "by its tenant"
-            return f"Its endpoint is switched off ({why}); switching it on releases it.{_last(row)}"
+            why = row["disabled_reason"]
+            return (Reason("held", {"why": why}) if why else Reason("held_by_tenant"), *_last(row))
         case DeliveryState.PENDING:
             return _pending(row, tenant_share)
 
 
-def _pending(row: asyncpg.Record, tenant_share: int | None) -> str:
+def _given_up(row: asyncpg.Record) -> tuple[Reason, ...]:
+    if row["active"] is None:
+        return (Reason("given_up_deleted"),)
+    attempts = row["attempts"]
+    given_up = Reason("given_up_once") if attempts == 1 else Reason("given_up", {"attempts": str(attempts)})
+    return (given_up,) if row["active"] else (given_up, Reason("switch_on_first"))
+
+
+def _pending(row: asyncpg.Record, tenant_share: int | None) -> tuple[Reason, ...]:
     trouble = _trouble(row)
     if trouble is not None:
-        return trouble
+        return (trouble, *_retry(row))
     if row["breaker"] == "open" and row["breaker_until"] > row["now"]:
-        return (
-            f"The endpoint has failed {row['failures_in_row']} times in a row and is left in peace until"
-            f" {_time(row['breaker_until'])}; then one delivery is tried, and the rest follows when it arrives."
-            f" No attempt is used up meanwhile.{_last(row)}"
-        )
+        failures = {"failures": str(row["failures_in_row"]), "until": row["breaker_until"]}
+        return (Reason("breaker_open", failures), *_last(row))
     if row["breaker"] in {"open", "half_open"} and row["under_way"]:
-        return (
-            "The endpoint has failed and is tried with one delivery now; this one follows when that one"
-            f" arrives.{_last(row)}"
-        )
+        return (Reason("breaker_probing"), *_last(row))
     if row["blocked_by"] is not None:
-        return f"{_blocked(row)}{_last(row)}"
-    if row["due_at"] > row["now"]:
-        return f"It is tried again at {_time(row['due_at'])}.{_last(row)}"
-    return f"{_queued(row, tenant_share)}{_last(row)}"
+        return (_blocked(row), *_last(row))
+    if row["due_at"] is not None and row["due_at"] > row["now"]:
+        return (*_retry(row), *_last(row))
+    return (_queued(row, tenant_share), *_last(row))
 
 
-def _trouble(row: asyncpg.Record) -> str | None:
+def _trouble(row: asyncpg.Record) -> Reason | None:
     """What keeps every request to this endpoint from being made: only its tenant can mend it."""
-    again = f" It is tried again at {_time(row['due_at'])}."
     if row["last_error"].startswith(_NOT_SENT):
-        reason = row["last_error"].removeprefix(_NOT_SENT)[:_MOST_WORDS].rstrip(".")
-        return f"It cannot be sent: {reason}. Correct the endpoint.{again}"
+        why = row["last_error"].removeprefix(_NOT_SENT)[:_MOST_WORDS].rstrip(".")
+        return Reason("not_sendable", {"why": why})
     ended_at = _certificate_end(row["client_certificate"] or "")
     if ended_at is not None and ended_at <= row["now"]:
-        return f"The endpoint's client certificate expired at {_time(ended_at)}: give it a valid one.{again}"
+        return Reason("certificate_ended", {"ended_at": ended_at})
     return None
 
 
-def _blocked(row: asyncpg.Record) -> str:
-    which = f"{print_id(Kind.DELIVERY, row['blocked_by'])}, sequence {row['blocked_sequence']}"
+def _blocked(row: asyncpg.Record) -> Reason:
+    which = {
+        "delivery": print_id(Kind.DELIVERY, row["blocked_by"]),
+        "sequence": str(row["blocked_sequence"]),
+    }
     if row["blocked_state"] == DeliveryState.EXHAUSTED:
-        return (
-            f"An earlier event of the same envelope ({which}) was given up, and the endpoint holds the order:"
-            " replay that one, or change the endpoint's `ordering`."
-        )
-    return (
-        f"An earlier event of the same envelope has not arrived yet ({which}, {row['blocked_state']}); order"
-        " is kept."
-    )
+        return Reason("order_held", which)
+    return Reason("order_kept", {**which, "state": row["blocked_state"]})
 
 
-def _queued(row: asyncpg.Record, tenant_share: int | None) -> str:
+def _queued(row: asyncpg.Record, tenant_share: int | None) -> Reason:
     """Due, and nothing is wrong: whose turn it is."""
     if row["rate_wait_s"] is not None and row["rate_wait_s"] > 0:
-        return (
-            f"The endpoint takes {row['rate_per_second']:g} deliveries a second and has had them: the next"
-            f" goes in about {max(row['rate_wait_s'], 0.1):.1f} s."
-        )
+        wait = f"{max(row['rate_wait_s'], 0.1):.1f}"
+        return Reason("rate", {"rate": f"{row['rate_per_second']:g}", "wait": wait})
     if row["under_way"] is not None and row["under_way"] >= (row["max_in_flight"] or 1):
-        return f"The endpoint has {row['under_way']} requests under way, as many as it may have at once."
+        return Reason("endpoint_full", {"count": str(row["under_way"])})
     if tenant_share is not None and row["tenant_under_way"] >= tenant_share:
-        return (
-            f"{row['tenant_under_way']} deliveries of this tenant are under way, which is its share: it goes"
-            " when one of them ends."
-        )
+        return Reason("tenant_full", {"count": str(row["tenant_under_way"])})
     if row["replays"] and not row["attempts"]:
-        return "It was asked for again and waits for its turn."
+        return Reason("asked_again")
     if row["attempts"] or row["last_error"]:
-        return "It is due to be tried again."
-    return "It waits for its first attempt."
+        return Reason("retry_due")
+    return Reason("first")
 
 
 def _certificate_end(pem: str) -> datetime | None:
@@ -141,9 +135,10 @@ def _certificate_end(pem: str) -> datetime | None:
         return None
 
 
-def _last(row: asyncpg.Record) -> str:
-    return f" Last attempt: {row['last_error'][:_MOST_WORDS]}." if row["last_error"] else ""
+def _retry(row: asyncpg.Record) -> tuple[Reason, ...]:
+    return () if row["due_at"] is None else (Reason("retry_at", {"at": row["due_at"]}),)
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def _last(row: asyncpg.Record) -> tuple[Reason, ...]:
+    error = row["last_error"][:_MOST_WORDS]
+    return (Reason("last_attempt", {"error": error}),) if error else ()

@@ -15,6 +15,7 @@ from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
 from webhooks.outbound.delivery_state import UNDELIVERED, DeliveryState
 from webhooks.outbound.explanations import CIRCUMSTANCES, JOINS, explain
+from webhooks.outbound.reason import Reason, in_english
 
 __all__ = [
     "UNDELIVERED",
@@ -47,7 +48,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     created_at: datetime
     finished_at: datetime | None
-    explanation: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def explanation(self) -> str:
+        return in_english(self.reasons)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,5 +194,5 @@ def _delivery(row: asyncpg.Record, tenant_share: int | None) -> Delivery:
         last_error=row["last_error"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
-        explanation=explain(row, tenant_share),
+        reasons=explain(row, tenant_share),
     )

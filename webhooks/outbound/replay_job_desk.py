@@ -84,11 +84,19 @@ class ReplayJobDesk:
             return found, await rows.read_progress(tx, tenant_id, replay_id)
 
     async def list(
-        self, tenant_id: UUID, *, limit: int = 100, before: UUID | None = None, only_open: bool = False
+        self,
+        tenant_id: UUID,
+        *,
+        limit: int = 100,
+        before: UUID | None = None,
+        only_open: bool = False,
+        endpoint_id: UUID | None = None,
     ) -> list[ReplayJob]:
-        """The newest first."""
+        """The newest first. `endpoint_id`: those of this endpoint alone; None: all, those of every endpoint too."""
         async with self._database.transaction(tenant_id) as tx:
-            return await rows.list_replays(tx, tenant_id, limit=limit, before=before, only_open=only_open)
+            return await rows.list_replays(
+                tx, tenant_id, limit=limit, before=before, only_open=only_open, endpoint_id=endpoint_id
+            )
 
     async def pause(self, tenant_id: UUID, replay_id: UUID, actor: Actor, source: Source) -> ReplayJob:
         """What was taken back goes on its way. Raises NotFound, Conflict unless it runs."""

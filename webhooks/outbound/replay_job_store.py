@@ -131,15 +131,23 @@ async def read_replay(tx: Transaction, tenant_id: UUID, replay_id: UUID, *, lock
 
 
 async def list_replays(
-    tx: Transaction, tenant_id: UUID, *, limit: int, before: UUID | None, only_open: bool
+    tx: Transaction,
+    tenant_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None,
+    only_open: bool,
+    endpoint_id: UUID | None,
 ) -> list[ReplayJob]:
     rows = await tx.driver.fetch(
         f"SELECT {COLUMNS} FROM replay_jobs j WHERE j.tenant_id = $1 AND ($2::uuid IS NULL OR j.id < $2)"
-        " AND (NOT $3 OR j.state IN ('running', 'paused')) ORDER BY j.id DESC LIMIT $4",
+        " AND (NOT $3 OR j.state IN ('running', 'paused')) AND ($5::uuid IS NULL OR j.endpoint_id = $5)"
+        " ORDER BY j.id DESC LIMIT $4",
         tenant_id,
         before,
         only_open,
         limit,
+        endpoint_id,
     )
     return [to_replay(row) for row in rows]
 

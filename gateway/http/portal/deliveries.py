@@ -151,6 +151,7 @@ async def _page(
                 attempt=one,
                 response=one.response.decode("utf-8", "replace"),
                 headers=_headers(sent, endpoint, one),
+                changed_since=endpoint is not None and endpoint.updated_at > one.started_at,
             )
             for number, one in reversed(list(enumerate(attempts, start=1)))
         ),

@@ -22,7 +22,7 @@ from normalizer.vocabulary import EventType
 from webhooks.outbound.replay_job import OPEN as UNENDED
 from webhooks.outbound.replay_job import ReplayJob, Selected
 
-_MOST = 100
+_PAGE = 50
 
 
 @get("/s/{handle:str}/replays", **OPEN)
@@ -31,16 +31,19 @@ async def replays(
 ) -> Response[str]:
     """The newest first."""
     visit = await enter(request, services, handle)
-    only = visit.session.endpoint_id
-    found = [
-        one
-        for one in await services.replay_jobs.list(visit.tenant_id, limit=_MOST)
-        if only in {None, one.criteria.endpoint_id}
-    ]
+    before = visit.asked("before")
+    found = await services.replay_jobs.list(
+        visit.tenant_id,
+        limit=_PAGE + 1,
+        before=read_id(Kind.REPLAY, before) if before else None,
+        endpoint_id=visit.session.endpoint_id,
+    )
+    older = found[_PAGE - 1] if len(found) > _PAGE else None
     page = ReplaysPage(
         frame=visit.frame("replays", is_live=visit.asked("live") == "yes"),
-        rows=tuple(found),
+        rows=tuple(found[:_PAGE]),
         names=await _names(visit),
+        next_url=with_query(f"{visit.base}/replays", before=print_id(Kind.REPLAY, older.id)) if older else "",
     )
     return visit.page(page)
 

@@ -184,6 +184,8 @@ async def test_what_has_ended_or_is_held_says_so(hub: Hub):
         ({"state": "succeeded", "last_status": None}, "The endpoint took it."),
         ({"state": "exhausted", "attempt": 4, "last_error": "answered 500"},
          "It was given up after 4 attempts and is kept: replay it. Last attempt: answered 500."),
+        ({"state": "exhausted", "attempt": 1, "last_error": ""},
+         "It was given up after one attempt and is kept: replay it."),
         ({"state": "cancelled"}, "Its endpoint was deleted before it could be delivered."),
     ):  # fmt: skip
         await set_delivery(hub, **columns)
@@ -192,6 +194,14 @@ async def test_what_has_ended_or_is_held_says_so(hub: Hub):
     await hub.desk.change(tenant, endpoint, EndpointChange(active=False), ACTOR, SOURCE)
     assert await explanation(hub, tenant) == (
         "Its endpoint is switched off (by its tenant); switching it on releases it."
+    )
+    await set_delivery(hub, state="exhausted", attempt=4)
+    assert await explanation(hub, tenant) == (
+        "It was given up after 4 attempts and is kept: replay it. Its endpoint is switched off: switch it on first."
+    )
+    await hub.desk.delete(tenant, endpoint, ACTOR, SOURCE)
+    assert await explanation(hub, tenant) == (
+        "It was given up, and its endpoint was deleted since: it cannot be sent again. The feed of events has it."
     )
 
 
