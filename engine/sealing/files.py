@@ -74,12 +74,12 @@ async def store_file(blobs: BlobStore, tenant_id: UUID, source: Path) -> StoredB
 
 
 async def forget_files(blobs: BlobStore, tenant_id: UUID, keys: Iterable[str]) -> None:
-    """Removes what is not used (any more); what cannot be removed now only lies there."""
+    """Removes what is not used (any more); what cannot be removed now only lies there. Raises nothing."""
     for key in keys:
         try:
             await blobs.delete(tenant_id, key)
-        except StoreUnavailable:
-            logger.warning("a file that is not used remains: %s", key)
+        except Exception:  # a courtesy: it must not turn what was done before it into a failure
+            logger.warning("a file that is not used remains: %s", key, exc_info=True)
 
 
 async def _chunks(source: Path) -> AsyncIterator[bytes]:

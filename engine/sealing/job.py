@@ -5,7 +5,6 @@ valid certificate) leaves it in `sealing`, to be tried again after a growing pau
 after some tries. No network call and no sealing happens while a transaction is open.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +14,6 @@ from uuid import UUID
 import msgspec
 
 from config.blobs import StoredBlob
-from config.errors import StoreUnavailable
 from config.settings_sealing import SealLevel
 from engine.ceremony.attach import Attachment
 from engine.engine import Engine
@@ -26,6 +24,7 @@ from engine.notify.notice import NoticeKind
 from engine.record import record
 from engine.sealing.agreed import check_agreed
 from engine.sealing.attachment_facts import fetch_carried
+from engine.sealing.attempt import Stale, attempt, work_off
 from engine.sealing.combined import CombinedPart, make_combined
 from engine.sealing.completion import describe_seal, digest_of_head, make_certificate
 from engine.sealing.completion_facts import (
@@ -38,7 +37,7 @@ from engine.sealing.completion_facts import (
 )
 from engine.sealing.errors import SealingFailed, SealTrouble
 from engine.sealing.facts import seal_events
-from engine.sealing.files import fetch_file, fetch_pictures, forget_files, private_folder, store_file
+from engine.sealing.files import fetch_file, fetch_pictures, private_folder, store_file
 from engine.sealing.keys import check_validity
 from engine.sealing.overlay import Drawn
 from engine.sealing.own_signatures import Paper, load_papers, load_signatures
@@ -68,58 +67,41 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     sealed: SealedFile
 
 
-class _Stale(Exception):
-    """Somebody else has the envelope, or it has ended."""
-
-
 async def seal_due(engine: Engine, sealer: Sealer | None = None) -> int:
     """How many envelopes were completed. One run takes a batch; what is left is found by the next."""
     sealer = sealer or sealer_of(engine)
     settings = engine.settings.sealing
     claims = await claim_due(engine.hub, settings.batch_size, settings.lease_s)
-    room = asyncio.Semaphore(sealer.most_at_once)
-
-    async def work(claim: Claim) -> bool:
-        async with room:
-            return await _seal_one(engine, sealer, claim)
-
-    return sum(await asyncio.gather(*(work(claim) for claim in claims)))
+    return await work_off(sealer, claims, lambda claim: _seal_one(engine, sealer, claim))
 
 
 async def _seal_one(engine: Engine, sealer: Sealer, claim: Claim) -> bool:
     began = engine.clock.monotonic()
     stored: list[Stored] = []
-    outcome = "completed"
-    try:
-        envelope = await load_envelope(engine.database, claim.tenant_id, claim.engine_id)
-        key = await sealer.keys.key_for_seal(claim.tenant_id)
-        check_validity(key, engine.clock.now())
-        async with private_folder() as folder:
-            facts = await _make_files(engine, sealer, envelope, key, folder, stored)
-        await _complete(engine, claim, key, stored, facts)
-    except _Stale:
-        outcome = "stale"
-    except SealingFailed as error:
-        outcome = error.trouble.value
-        await _delay(engine, claim, error)
-    except StoreUnavailable as error:
-        outcome = "database_unavailable"  # the lease runs out, and another run finds the envelope
-        if error.outcome_unknown:
-            stored.clear()  # the envelope may be completed with these files
-    except Exception:
-        outcome = SealTrouble.INTERNAL.value
-        logger.exception("envelope.seal_failed envelope=%s", claim.engine_id)
-        await _delay(engine, claim, SealingFailed(SealTrouble.INTERNAL, "an error inside; see the log"))
-    if outcome != "completed":
-        await forget_files(engine.blobs, claim.tenant_id, [one.blob.key for one in stored])
+    trouble = await attempt(
+        engine,
+        claim.tenant_id,
+        _seal(engine, sealer, claim, stored),
+        files=lambda: [one.blob.key for one in stored],
+        put_off=lambda error: _put_off(engine, claim, error),
+    )
     logger.info(
         "envelope.sealed engine_id=%s attempt=%d outcome=%s duration_ms=%d",
         claim.engine_id,
         claim.attempt,
-        outcome,
+        trouble or "completed",
         (engine.clock.monotonic() - began) * 1000,
     )
-    return outcome == "completed"
+    return not trouble
+
+
+async def _seal(engine: Engine, sealer: Sealer, claim: Claim, stored: list[Stored]) -> None:
+    envelope = await load_envelope(engine.database, claim.tenant_id, claim.engine_id)
+    key = await sealer.keys.key_for_seal(claim.tenant_id)
+    check_validity(key, engine.clock.now())
+    async with private_folder() as folder:
+        facts = await _make_files(engine, sealer, envelope, key, folder, stored)
+    await _complete(engine, claim, key, stored, facts)
 
 
 async def _make_files(
@@ -290,7 +272,7 @@ async def _complete(
     async with engine.database.transaction(claim.tenant_id) as tx:
         envelope = await lock_envelope(tx, claim.tenant_id, claim.engine_id)
         if envelope.status is not EngineStatus.SEALING or envelope.seal_attempts != claim.attempt:
-            raise _Stale
+            raise Stale
         documents = [
             SealedDocument(
                 document_id=one.document.id,
@@ -340,7 +322,7 @@ def _row(engine: Engine, claim: Claim, key: SealingKey, one: Stored) -> SealRow:
     )
 
 
-async def _delay(engine: Engine, claim: Claim, error: SealingFailed) -> None:
+async def _put_off(engine: Engine, claim: Claim, error: SealingFailed) -> None:
     settings = engine.settings.sealing
     delays = settings.retry_delays_s
     delay_s = delays[min(claim.attempt, len(delays)) - 1]

@@ -48,15 +48,16 @@ async def renew_due(engine: Engine, sealer: Sealer | None = None) -> int:
     claims = await claim_renewals(engine.hub, engine.settings.sealing.batch_size, _LEASE_S)
     done = 0
     for tenant_id, engine_id, own in claims:
-        async with engine.database.transaction(tenant_id) as tx:
-            row = await load_seal(tx, tenant_id, engine_id, own)
-        if row is None:
-            continue
         try:
-            await _renew_one(engine, sealer, row)
-            done += 1
+            async with engine.database.transaction(tenant_id) as tx:
+                row = await load_seal(tx, tenant_id, engine_id, own)
+            if row is not None:
+                await _renew_one(engine, sealer, row)
+                done += 1
         except (SealingFailed, StoreUnavailable) as error:
             logger.warning("archive.renewal_failed engine_id=%s seal=%s reason=%s", engine_id, own, error)
+        except Exception:  # one file must not keep the others, which are claimed with it, from being renewed
+            logger.exception("archive.renewal_failed engine_id=%s seal=%s", engine_id, own)
     return done
 
 

@@ -6,14 +6,12 @@ an envelope that has ended. Whatever is missing leaves the signature waiting, to
 No network call and no signing happens while a transaction is open.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from config.errors import StoreUnavailable
 from engine.certificates.store import load_certificate
 from engine.engine import Engine
 from engine.envelopes.act import SEAL
@@ -22,6 +20,7 @@ from engine.envelopes.visitor import Visitor, actor_of
 from engine.model import EngineDocument, EngineEnvelope, EngineRecipient, EngineStatus
 from engine.notify.notice import NoticeKind
 from engine.record import record
+from engine.sealing.attempt import Stale, attempt, work_off
 from engine.sealing.completion import describe_seal
 from engine.sealing.errors import SealingFailed, SealTrouble
 from engine.sealing.files import fetch_file, fetch_pictures, forget_files, private_folder, store_file
@@ -57,54 +56,33 @@ _PERMANENT = frozenset(
 )
 
 
-class _Stale(Exception):
-    """Somebody else has the signature, or the envelope has ended."""
-
-
 async def sign_due(engine: Engine, sealer: Sealer | None = None) -> int:
     """How many recipients' signatures were made. Of each envelope the next one; the rest by the next run."""
     sealer = sealer or sealer_of(engine)
     settings = engine.settings.sealing
     claims = await claim_signatures(engine.hub, settings.batch_size, settings.lease_s)
-    room = asyncio.Semaphore(sealer.most_at_once)
-
-    async def work(claim: SignatureClaim) -> bool:
-        async with room:
-            return await _sign_one(engine, sealer, claim)
-
-    return sum(await asyncio.gather(*(work(claim) for claim in claims)))
+    return await work_off(sealer, claims, lambda claim: _sign_one(engine, sealer, claim))
 
 
 async def _sign_one(engine: Engine, sealer: Sealer, claim: SignatureClaim) -> bool:
     began = engine.clock.monotonic()
     made: list[Paper] = []
-    outcome = "signed"
-    try:
-        await _sign(engine, sealer, claim, made)
-    except _Stale:
-        outcome = "stale"
-    except SealingFailed as error:
-        outcome = error.trouble.value
-        await _delay(engine, claim, error)
-    except StoreUnavailable as error:
-        outcome = "database_unavailable"  # the lease runs out, and another run finds the signature
-        if error.outcome_unknown:
-            made.clear()  # the signature may be noted with these papers
-    except Exception:
-        outcome = SealTrouble.INTERNAL.value
-        logger.exception("recipient.sign_failed engine_id=%s", claim.engine_id)
-        await _delay(engine, claim, SealingFailed(SealTrouble.INTERNAL, "an error inside; see the log"))
-    if outcome != "signed":
-        await forget_files(engine.blobs, claim.tenant_id, [one.blob_key for one in made])
+    trouble = await attempt(
+        engine,
+        claim.tenant_id,
+        _sign(engine, sealer, claim, made),
+        files=lambda: [one.blob_key for one in made],
+        put_off=lambda error: _put_off(engine, claim, error),
+    )
     logger.info(
         "recipient.signed engine_id=%s recipient_id=%s attempt=%d outcome=%s duration_ms=%d",
         claim.engine_id,
         claim.recipient_id,
         claim.attempt,
-        outcome,
+        trouble or "signed",
         (engine.clock.monotonic() - began) * 1000,
     )
-    return outcome == "signed"
+    return not trouble
 
 
 async def _sign(engine: Engine, sealer: Sealer, claim: SignatureClaim, made: list[Paper]) -> None:
@@ -113,7 +91,7 @@ async def _sign(engine: Engine, sealer: Sealer, claim: SignatureClaim, made: lis
         own = (await load_signatures(tx, claim.tenant_id, claim.engine_id))[claim.recipient_id]
         papers = await load_papers(tx, claim.tenant_id, claim.engine_id)
     if envelope.status not in _OPEN:
-        raise _Stale
+        raise Stale
     recipient = envelope.recipient(claim.recipient_id)
     key = await sealer.keys.key_for_signer(claim.tenant_id, claim.engine_id, recipient.id)
     check_validity(key, engine.clock.now())
@@ -179,9 +157,9 @@ async def _keep(
     async with engine.database.transaction(claim.tenant_id) as tx:
         envelope = await lock_envelope(tx, claim.tenant_id, claim.engine_id)
         if envelope.status not in _OPEN or envelope.recipient(recipient.id).email != recipient.email:
-            raise _Stale
+            raise Stale
         if not await note_signature(tx, claim, used, made, engine.clock.now()):
-            raise _Stale
+            raise Stale
         await record(engine, tx, [_event(engine, envelope, recipient, own, used, made)])
 
         async def wake() -> None:
@@ -242,7 +220,7 @@ async def _describe(engine: Engine, tenant_id: UUID, key: SealingKey) -> UsedCer
     )
 
 
-async def _delay(engine: Engine, claim: SignatureClaim, error: SealingFailed) -> None:
+async def _put_off(engine: Engine, claim: SignatureClaim, error: SealingFailed) -> None:
     settings = engine.settings.sealing
     delays = settings.retry_delays_s
     logger.warning(

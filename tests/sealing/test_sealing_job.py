@@ -309,6 +309,31 @@ async def test_a_sealed_archive_is_renewed_before_its_proof_expires_and_every_ve
     )
 
 
+async def test_a_file_that_cannot_be_renewed_for_whatever_reason_keeps_no_other_from_it(
+    desk, authority, tmp_path, caplog
+):
+    from engine.sealing.renew import renew_due
+
+    await waiting(desk)
+    sealer = sealer_with(desk, authority)
+    assert await seal_due(desk.engine, sealer) == 1
+    hub = desk.services.hub
+    await hub.execute("UPDATE engine_seals SET renew_at = now() - interval '1 minute'")
+    asked: list[uuid.UUID] = []
+
+    class Faulty:
+        """Stands before the store, whose blobs it cannot find, in a way that nobody foresaw."""
+
+        def open(self, tenant_id: uuid.UUID, key: str) -> AsyncIterator[bytes]:
+            asked.append(tenant_id)
+            raise LookupError("a fault of ours")
+
+    engine = dataclasses.replace(desk.engine, blobs=Faulty())
+    assert await renew_due(engine, sealer) == 0
+    assert len(asked) == await hub.fetchval("SELECT count(*) FROM engine_seals") > 1
+    assert "a fault of ours" in caplog.text
+
+
 async def test_files_whose_completion_was_written_without_an_answer_are_kept(desk, authority):
     """The connection is lost while COMMIT is answered: the envelope is completed, and nobody knows it yet."""
     engine_id = await waiting(desk)
