@@ -44,26 +44,31 @@ class Claim(msgspec.Struct, frozen=True):
     ledger_hash: bytes | None = None
 
 
-_RETRY_IN = len(Claim.__struct_fields__) - 1  # the last column, behind those of a claim
+# The last columns, behind those of a claim.
+_RETRY_IN = len(Claim.__struct_fields__) - 1
+_CROWDED = _RETRY_IN + 1
 
 
 class Claimed(msgspec.Struct, frozen=True):
     """`busy`: mailboxes that another deliverer was claiming from at that moment. `blocked`: seconds until a
-    mailbox may be asked again whose breaker is open or whose rate is used up.
+    mailbox may be asked again whose breaker is open or whose rate is used up. `crowded`: mailboxes whose first
+    due ones wait for others of their envelopes, as far as a claim looks: `set_blocked_aside`.
     """
 
     claims: list[Claim]
     busy: list[UUID]
     blocked: dict[UUID, float]
+    crowded: list[UUID] = []
 
 
 class Completed(msgspec.Struct, frozen=True):
     """`lost`: deliveries whose lease had been lost; their attempts are logged all the same. `news`: endpoints
-    of which something is to be told.
+    of which something is to be told. `freed`: endpoints at which the next of an envelope may go now.
     """
 
     lost: list[UUID]
     news: list[UUID]
+    freed: list[UUID] = []
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -98,9 +103,10 @@ async def claim_deliveries(
     )  # fmt: skip
     claims = [Claim(claim_id, *row[:_RETRY_IN]) for row in rows if row[3] is not None]
     claims.sort(key=_in_turn)
-    others = [(row[0], row[_RETRY_IN]) for row in rows if row[3] is None]
+    others = [(row[0], row[_RETRY_IN]) for row in rows if row[3] is None and not row[_CROWDED]]
     return Claimed(
         claims,
+        crowded=[row[0] for row in rows if row[_CROWDED]],
         busy=[mailbox for mailbox, retry_in_s in others if retry_in_s is None],
         blocked={mailbox: retry_in_s for mailbox, retry_in_s in others if retry_in_s is not None},
     )
@@ -111,7 +117,7 @@ def _in_turn(claim: Claim) -> int:
 
 
 _COMPLETE = (
-    "SELECT lost, news"
+    "SELECT lost, news, freed"
     " FROM complete_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 )
 
@@ -124,7 +130,37 @@ async def complete_deliveries(
     row = await target.fetchrow(_COMPLETE, *(list(column) for column in columns), rules)
     if row is None:
         raise AssertionError("the statement returns a row")
-    return Completed(row["lost"], row["news"])
+    return Completed(row["lost"], row["news"], row["freed"])
+
+
+async def set_blocked_aside(hub: Database, mailboxes: Sequence[UUID], *, most: int) -> int:
+    """Takes what waits for another of its envelope out of the queues of what is due, among the first `most` of
+    each; how many. It comes back with the end of what it waits for.
+    """
+    return int(await hub.fetchval("SELECT set_blocked_aside($1, $2)", list(mailboxes), most))
+
+
+class Place(msgspec.Struct, frozen=True):
+    """How far a look through what is set aside has come."""
+
+    endpoint_id: UUID = UUID(int=0)
+    order_key: UUID = UUID(int=0)
+
+
+async def find_forgotten(hub: Database, after: Place, *, most: int) -> tuple[list[UUID], Place]:
+    """Calls what is set aside and waits for nothing, among the next `most` envelopes; the mailboxes that have work
+    by it, and where to go on.
+    """
+    row = await hub.fetchrow(
+        "SELECT passed_endpoint, passed_key, freed FROM find_forgotten($1, $2, $3)",
+        after.endpoint_id,
+        after.order_key,
+        most,
+    )
+    if row is None:
+        raise AssertionError("the statement returns a row")
+    is_last = row["passed_endpoint"] is None
+    return row["freed"], Place() if is_last else Place(row["passed_endpoint"], row["passed_key"])
 
 
 def _columns(done: Completion) -> tuple[object, ...]:

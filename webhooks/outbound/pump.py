@@ -23,10 +23,13 @@ from webhooks.outbound.claims import (
     Claim,
     Completed,
     Completion,
+    Place,
     claim_deliveries,
     complete_deliveries,
+    find_forgotten,
     release_claims,
     renew_leases,
+    set_blocked_aside,
 )
 from webhooks.outbound.ending import end_tasks
 from webhooks.outbound.fanout import FanOuts
@@ -44,6 +47,8 @@ ReadRoutes = Callable[[list[UUID]], Awaitable[dict[UUID, Route]]]
 _MAILBOXES_KEPT = 20_000
 _BUSY_PAUSE_S = 0.01
 _COALESCE_S = 0.002
+_ASIDE_PAGE = 2_000
+_FORGOTTEN_PAGE = 500
 
 
 class Pump:
@@ -74,6 +79,7 @@ class Pump:
         self._held = 0
         self._retries = 0
         self._news: dict[UUID, UUID] = {}  # endpoints with their tenant
+        self._looked_until = Place()
         self._runners: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[Claim]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,7 +94,7 @@ class Pump:
     # What the process around it tells and asks.
 
     def start(self) -> None:
-        loops = (self._fan_out, self._claim, self._write, self._renew, self._tell)
+        loops = (self._fan_out, self._claim, self._write, self._renew, self._tell, self._find_forgotten)
         self._tasks = [asyncio.create_task(self._repeat(loop), name=loop.__name__) for loop in loops]
 
     def wake(self, mailboxes: Iterable[UUID] = ()) -> None:
@@ -190,6 +196,16 @@ class Pump:
             wanted, claimed, held, retry_room=retry_room, mailboxes=self._mailboxes, under_way=self._tenants
         )
         await self._dispatch(claimed.claims)
+        if claimed.crowded:
+            await self._make_way(claimed.crowded)
+
+    async def _make_way(self, mailboxes: list[UUID]) -> None:
+        """What may go stands behind more than a claim looks at."""
+        aside = await with_store(lambda: set_blocked_aside(self._hub, mailboxes, most=_ASIDE_PAGE))
+        if aside:
+            self._turns.add(mailboxes)
+        else:  # what they wait for is just ending
+            asyncio.get_running_loop().call_later(_BUSY_PAUSE_S, self._turns.add, mailboxes)
 
     @property
     def _capacity(self) -> int:
@@ -300,6 +316,7 @@ class Pump:
             self._to_tell.set()
         for completion in batch:
             self._finish(completion)
+        self._turns.add(done.freed)
         if self._retries < self._settings.in_flight // 2 or not self._retries:
             self._turns.make_retry_room()
         self._finished.set()
@@ -313,7 +330,9 @@ class Pump:
         if rare:
             parts.append(await with_store(lambda: settle(self._hub, self._reporter, rare)))
         return Completed(
-            [one for part in parts for one in part.lost], [one for part in parts for one in part.news]
+            [one for part in parts for one in part.lost],
+            [one for part in parts for one in part.news],
+            [one for part in parts for one in part.freed],
         )
 
     def _finish(self, completion: Completion) -> None:
@@ -351,3 +370,11 @@ class Pump:
         await asyncio.sleep(self._settings.lease_s / 6)
         held = list(self._claims)
         await with_store(lambda: renew_leases(self._hub, held, self._lease))
+
+    async def _find_forgotten(self) -> None:
+        """What was set aside and waits for nothing any more, though nobody called it: a page at a time."""
+        await asyncio.sleep(self._settings.sweep_every_s)
+        freed, self._looked_until = await with_store(
+            lambda: find_forgotten(self._hub, self._looked_until, most=_FORGOTTEN_PAGE)
+        )
+        self._turns.add(freed)

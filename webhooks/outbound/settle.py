@@ -51,6 +51,7 @@ async def settle(hub: Database, reporter: Reporter, completions: Sequence[Comple
     """
     lost: list[UUID] = []
     news: list[UUID] = []
+    freed: list[UUID] = []
     in_order = sorted(completions, key=_tenant)
     for tenant_id, share in groupby(in_order, key=_tenant):
         batch = list(share)
@@ -65,7 +66,8 @@ async def settle(hub: Database, reporter: Reporter, completions: Sequence[Comple
             completed = Completed([completion.claim.id for completion in batch], [])
         lost += completed.lost
         news += completed.news
-    return Completed(lost, news)
+        freed += completed.freed
+    return Completed(lost, news, freed)
 
 
 def _tenant(completion: Completion) -> UUID:

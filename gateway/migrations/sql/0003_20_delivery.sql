@@ -55,6 +55,16 @@ DROP INDEX idx_deliveries_order;
 CREATE INDEX idx_deliveries_order ON deliveries (endpoint_id, order_key, sequence)
     WHERE order_key IS NOT NULL AND state IN ('pending', 'leased', 'held', 'exhausted');
 
+-- set_aside: pending behind an earlier one of its envelope, and out of the queues of what is due until that one has
+-- ended (0003_22). Beside first attempts (0) and retries (1) these are a queue (2) that nobody claims from.
+ALTER TABLE deliveries ADD COLUMN set_aside boolean NOT NULL DEFAULT false;
+DROP INDEX idx_deliveries_due;
+CREATE INDEX idx_deliveries_due
+    ON deliveries (endpoint_id, (CASE WHEN set_aside THEN 2 ELSE least(attempt, 1) END), due_at, sequence)
+    WHERE state = 'pending';
+CREATE INDEX idx_deliveries_set_aside ON deliveries (endpoint_id, order_key, sequence)
+    WHERE state = 'pending' AND set_aside;
+
 -- An id as it is printed at the edge.
 CREATE FUNCTION printed_id(prefix text, own uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT prefix || '_' || string_agg(
@@ -150,18 +160,22 @@ END $$;
 -- the endpoint asks for no order; where the order is held, an exhausted one stays in the way.
 -- A broken circuit lets nothing through until its time, then one at a time. A rate is a bucket of tokens, one each.
 -- `more`: the mailbox has due work that this claim could not take. A row without id tells of a mailbox that cannot be
--- asked now: in `retry_in_s` again, or soon when that is null, as somebody else is claiming from it.
+-- asked now: in `retry_in_s` again, or soon when that is null, as somebody else is claiming from it. `crowded`: of the
+-- first 256 that are due nearly all wait for others of their envelopes; no claim looks further, so they are to be set
+-- aside.
 DROP FUNCTION claim_deliveries(uuid[], integer[], integer, integer, interval, uuid);
 CREATE FUNCTION claim_deliveries(
     wanted uuid[], shares integer[], room integer, retry_room integer, lease interval, claim uuid
 ) RETURNS TABLE (
     endpoint_id uuid, revision integer, tenant_id uuid, id uuid, event_id uuid, sequence bigint, attempt integer,
     throttled integer, type text, occurred_at timestamptz, envelope_id uuid, data bytea, more boolean,
-    payload text, chain_id text, ledger_seq bigint, ledger_hash bytea, retry_in_s double precision
+    payload text, chain_id text, ledger_seq bigint, ledger_hash bytea, retry_in_s double precision, crowded boolean
 )
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
-DECLARE locked uuid[];
+DECLARE
+    locked uuid[];
+    looked_at CONSTANT integer := 256;
 BEGIN
     -- A claim that a crash of the server forgets is a delivery that is still pending: nobody need wait for the disk.
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -197,18 +211,33 @@ BEGIN
         CROSS JOIN (VALUES (0, room), (1, retry_room)) AS c(retry, most)
         CROSS JOIN LATERAL (
             SELECT p.tenant_id, p.id, p.due_at, p.sequence
-            FROM deliveries p
-            WHERE p.endpoint_id = m.id AND p.state = 'pending' AND least(p.attempt, 1) = c.retry
-              AND p.due_at <= now()
-              AND (p.order_key IS NULL OR m.ordering = 'none' OR NOT EXISTS (
-                    SELECT FROM deliveries b
-                    WHERE b.endpoint_id = p.endpoint_id AND b.order_key = p.order_key
-                      AND b.sequence < p.sequence AND b.state IN ('pending', 'leased', 'held', 'exhausted')
-                      AND (b.state <> 'exhausted' OR m.ordering = 'hold')))
+            FROM (
+                SELECT q.tenant_id, q.id, q.due_at, q.sequence, q.order_key
+                FROM deliveries q
+                WHERE q.endpoint_id = m.id AND q.state = 'pending'
+                  AND (CASE WHEN q.set_aside THEN 2 ELSE least(q.attempt, 1) END) = c.retry
+                  AND q.due_at <= now()
+                ORDER BY q.due_at, q.sequence LIMIT looked_at
+            ) p
+            WHERE p.order_key IS NULL OR m.ordering = 'none' OR NOT EXISTS (
+                SELECT FROM deliveries b
+                WHERE b.endpoint_id = m.id AND b.order_key = p.order_key
+                  AND b.sequence < p.sequence AND b.state IN ('pending', 'leased', 'held', 'exhausted')
+                  AND (b.state <> 'exhausted' OR m.ordering = 'hold'))
             ORDER BY p.due_at, p.sequence
             LIMIT least(m.free, c.most)
         ) d
         WHERE m.free > 0
+    ), crowd AS (
+        SELECT m.id FROM mailboxes m CROSS JOIN (VALUES (0, room), (1, retry_room)) AS c(retry, most)
+        WHERE m.ordering <> 'none' AND m.free > 0 AND CASE
+            WHEN (SELECT count(*) FROM ready r WHERE r.endpoint_id = m.id AND r.retry = (c.retry = 1))
+                 < least(m.free, c.most)
+            THEN (SELECT count(*) FROM (
+                SELECT FROM deliveries q WHERE q.endpoint_id = m.id AND q.state = 'pending'
+                AND (CASE WHEN q.set_aside THEN 2 ELSE least(q.attempt, 1) END) = c.retry AND q.due_at <= now()
+                LIMIT looked_at) w) = looked_at
+            ELSE false END
     ), allowed AS (
         SELECT r.*, row_number() OVER (PARTITION BY r.endpoint_id ORDER BY r.due_at, r.sequence) AS place
         FROM (
@@ -224,10 +253,12 @@ BEGIN
         SELECT c.endpoint_id, c.taken, c.taken < (
             SELECT count(*) FROM (
                 (SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
-                 AND least(d.attempt, 1) = 0 AND d.due_at <= now() LIMIT c.taken + 1)
+                 AND (CASE WHEN d.set_aside THEN 2 ELSE least(d.attempt, 1) END) = 0 AND d.due_at <= now()
+                 LIMIT c.taken + 1)
                 UNION ALL
                 (SELECT FROM deliveries d WHERE d.endpoint_id = c.endpoint_id AND d.state = 'pending'
-                 AND least(d.attempt, 1) = 1 AND d.due_at <= now() LIMIT c.taken + 1)) q) AS more
+                 AND (CASE WHEN d.set_aside THEN 2 ELSE least(d.attempt, 1) END) = 1 AND d.due_at <= now()
+                 LIMIT c.taken + 1)) q) AS more
         FROM (SELECT k.endpoint_id, count(*) AS taken FROM chosen k GROUP BY k.endpoint_id) c
     ), spent AS (
         UPDATE endpoint_health h SET
@@ -248,7 +279,7 @@ BEGIN
     )
     SELECT l.endpoint_id, l.revision, l.tenant_id, l.id, l.event_id, l.sequence, l.attempt, l.throttled,
            o.type, o.occurred_at, o.envelope_id, o.data, s.more, l.payload::text, o.chain_id, o.ledger_seq,
-           o.ledger_hash, NULL::double precision
+           o.ledger_hash, NULL::double precision, false
     FROM leased l
     JOIN outbox_events o ON o.tenant_id = l.tenant_id AND o.id = l.event_id
     JOIN share s ON s.endpoint_id = l.endpoint_id
@@ -256,12 +287,18 @@ BEGIN
     SELECT m.id, m.revision, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL, NULL, NULL,
            -- A fast rate gathers a tenth of a second's tokens, so that a claim is worth its statement.
            coalesce(m.wait_s, greatest(least(0.1, (ceil(m.rate) - m.tokens + coalesce(s.taken, 0)) / m.rate),
-               (1 - m.tokens + coalesce(s.taken, 0)) / m.rate))
+               (1 - m.tokens + coalesce(s.taken, 0)) / m.rate)),
+           false
     FROM mailboxes m LEFT JOIN share s ON s.endpoint_id = m.id
     WHERE coalesce(s.more, true) AND (m.wait_s IS NOT NULL OR m.tokens - coalesce(s.taken, 0) < 1)
     UNION ALL
+    SELECT DISTINCT m.id, m.revision, NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer, NULL::integer,
+           NULL::text, NULL::timestamptz, NULL::uuid, NULL::bytea, true, NULL::text, NULL::text, NULL::bigint,
+           NULL::bytea, NULL::double precision, true
+    FROM mailboxes m JOIN crowd c ON c.id = m.id
+    UNION ALL
     SELECT e.id, e.revision, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL, NULL, NULL,
-           NULL
+           NULL, false
     FROM webhook_endpoints e
     WHERE cardinality(wanted) > coalesce(cardinality(locked), 0)
       AND e.id = ANY (wanted) AND e.active AND NOT e.id = ANY (coalesce(locked, '{}'));
@@ -283,7 +320,8 @@ $$;
 -- Writes the results of a batch: deliveries whose claim still holds move on, every request made is logged, and how the
 -- endpoints fare is counted. A retry for a mailbox that was switched off meanwhile is held, for one that was deleted it
 -- is cancelled. `lost`: deliveries that did not move, because their lease had been lost; they count for nothing.
--- `news`: endpoints that there is something to be told of.
+-- `news`: endpoints that there is something to be told of. `freed`: those where the end of a delivery let the next of
+-- its envelope go, whoever asked for that one in vain.
 -- An answer 429 is no failure and no success. What is replayed on request does not count, except as a probe.
 -- rules: failures and seconds that open the breaker; its first and longest pause; failures and seconds until an
 -- endpoint counts as failing, and seconds until it is switched off.
@@ -293,12 +331,14 @@ CREATE FUNCTION complete_deliveries(
     tenants uuid[], ids uuid[], claims uuid[], endpoints uuid[], states text[], attempts integer[],
     throttles integer[], delays double precision[], starts timestamptz[], durations integer[],
     outcomes text[], statuses integer[], errors text[], responses bytea[], rules double precision[],
-    OUT lost uuid[], OUT news uuid[]
+    OUT lost uuid[], OUT news uuid[], OUT freed uuid[]
 )
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
     troubled uuid[];
     touched uuid[];
+    ended_at uuid[];
+    ended_keys uuid[];
 BEGIN
     SELECT array_agg(DISTINCT t.endpoint_id) INTO troubled
     FROM unnest(endpoints, outcomes) AS t(endpoint_id, outcome) WHERE t.outcome <> 'succeeded';
@@ -333,7 +373,8 @@ BEGIN
         FROM done t LEFT JOIN webhook_endpoints e ON e.id = t.endpoint_id
         WHERE d.tenant_id = t.tenant_id AND d.id = t.id AND d.claim_id = t.claim_id AND d.state = 'leased'
         RETURNING d.id, t.endpoint_id, t.place, t.outcome = 'succeeded' AS good,
-                  t.outcome <> 'succeeded' AND t.status IS DISTINCT FROM 429 AS bad, d.replays = 0 AS counts
+                  t.outcome <> 'succeeded' AND t.status IS DISTINCT FROM 429 AS bad, d.replays = 0 AS counts,
+                  CASE WHEN d.state IN ('succeeded', 'exhausted') THEN d.order_key END AS ended_key
     ), results AS (
         SELECT s.*, max(s.place) FILTER (WHERE s.good AND s.counts) OVER (PARTITION BY s.endpoint_id) AS last_good
         FROM settled s WHERE s.endpoint_id = ANY (touched)
@@ -372,8 +413,11 @@ BEGIN
         RETURNING h.endpoint_id, endpoint_news(h, rules[5]::integer, rules[6], rules[7]) AS news
     )
     SELECT (SELECT coalesce(array_agg(t.id), '{}') FROM done t WHERE t.id NOT IN (SELECT s.id FROM settled s)),
-           (SELECT coalesce(array_agg(u.endpoint_id), '{}') FROM updated u WHERE u.news IS NOT NULL)
-    INTO lost, news;
+           (SELECT coalesce(array_agg(u.endpoint_id), '{}') FROM updated u WHERE u.news IS NOT NULL),
+           (SELECT array_agg(s.endpoint_id ORDER BY s.place) FROM settled s WHERE s.ended_key IS NOT NULL),
+           (SELECT array_agg(s.ended_key ORDER BY s.place) FROM settled s WHERE s.ended_key IS NOT NULL)
+    INTO lost, news, ended_at, ended_keys;
+    freed := CASE WHEN ended_at IS NULL THEN '{}' ELSE call_next(ended_at, ended_keys) END;
 END $$;
 
 -- Every mailbox with due work and how long its oldest has waited, found by jumping through the index. `active` is
@@ -396,7 +440,7 @@ LANGUAGE sql STABLE SET enable_seqscan = off AS $$
     JOIN LATERAL (
         SELECT min(f.due_at) AS due_at FROM (VALUES (0), (1)) AS c(retry) CROSS JOIN LATERAL (
             SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = j.endpoint_id AND d.state = 'pending'
-            AND least(d.attempt, 1) = c.retry ORDER BY d.due_at LIMIT 1) f
+            AND (CASE WHEN d.set_aside THEN 2 ELSE least(d.attempt, 1) END) = c.retry ORDER BY d.due_at LIMIT 1) f
     ) first ON first.due_at <= now()
     LEFT JOIN webhook_endpoints e ON e.id = j.endpoint_id
     LEFT JOIN endpoint_health h ON h.endpoint_id = j.endpoint_id
@@ -416,7 +460,7 @@ BEGIN
         RETURN 0;
     END IF;
     UPDATE deliveries d SET state = CASE WHEN is_active IS NULL THEN 'cancelled' ELSE 'held' END,
-           finished_at = CASE WHEN is_active IS NULL THEN now() END
+           set_aside = false, finished_at = CASE WHEN is_active IS NULL THEN now() END
     WHERE d.endpoint_id = endpoint AND d.state = 'pending';
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
