@@ -23,6 +23,7 @@ from config.vault import Vault
 from engine.notify.carriers import open_carriers
 from gateway.coalesce import Coalesced
 from gateway.engine_host import bind_providers, open_engine
+from gateway.envelopes.grouped_writes import GroupedWrites
 from gateway.metrics import observe_circuit, observe_notice, observe_provider_call
 from gateway.migrations.run import check_roles
 from gateway.routing.memory import RoutingMemory
@@ -106,6 +107,7 @@ async def open_services(
             vault=vault,
             blobs=blobs,
             recorder=recorder,
+            writes=GroupedWrites(database),
             subjects=subjects,
             pepper=pepper,
             engine=engine,

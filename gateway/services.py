@@ -19,6 +19,7 @@ from config.settings import Settings
 from config.vault import Vault
 from engine.engine import Engine
 from engine.notify.carriers import Carriers
+from gateway.envelopes.grouped_writes import GroupedWrites
 from gateway.routing.memory import RoutingMemory
 from gateway.tenants.connection_cache import ConnectionCache
 from ledger.personal import SubjectKeys
@@ -49,6 +50,7 @@ class Services:
     vault: Vault
     blobs: BlobStore
     recorder: Recorder
+    writes: GroupedWrites
     subjects: SubjectKeys
     pepper: bytes = field(repr=False)
     engine: Engine

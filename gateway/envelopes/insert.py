@@ -12,7 +12,8 @@ from config.errors import StoreUnavailable
 from gateway.claims import Claim, claim_lost, note_advance
 from gateway.envelopes.build import dump, recipient_row
 from gateway.envelopes.dispatch import dispatch_time_s
-from gateway.envelopes.model import StoredEnvelope
+from gateway.envelopes.grouped_writes import Dispatching, Insertion
+from gateway.envelopes.model import DispatchState, StoredEnvelope
 from gateway.envelopes.plan import Plan
 from gateway.services import Services
 from normalizer.errors import Conflict
@@ -46,8 +47,10 @@ async def write_envelope(
     taken over, RoutingChanged for a route that is no longer the tenant's, StoreUnavailable with
     `outcome_unknown` when no answer came. Nothing is written by halves.
     """
-    rows = _rows(services, new, claim, plan)
     record = services.recorder.prepare(new.envelope.tenant_id, events)
+    if record is not None and await _write_grouped(services, new, record, claim, plan):
+        return
+    rows = _rows(services, new, claim, plan)
     if record is not None:
         await _write_at_once(services, rows, record, claim)
         return
@@ -70,6 +73,50 @@ async def write_envelope(
         await tx.commit()
 
 
+async def _write_grouped(
+    services: Services,
+    new: NewEnvelope,
+    record: tuple[list[object], ...],
+    claim: Claim | None,
+    plan: Plan | None,
+) -> bool:
+    """With what other requests write now. False: it was not written, and is to be written alone."""
+    envelope = new.envelope
+    if new.attached or any(one.access_code or one.knowledge for one in envelope.recipients):
+        return False
+    dispatching = None
+    if plan is not None:
+        envelope = _pinned(envelope, plan)
+        dispatching = Dispatching(plan.route.stamp, dispatch_time_s(services), plan.mode)
+    held = None if claim is None else {**_claim_facts(claim), "envelope_id": envelope.id}
+    insertion = Insertion(envelope=envelope, claim=held, record=record)
+    if not await services.writes.insert(insertion, dispatching):
+        return False
+    await _written(services, claim)
+    return True
+
+
+def _pinned(envelope: StoredEnvelope, plan: Plan) -> StoredEnvelope:
+    chosen = plan.route.candidate.connection
+    return msgspec.structs.replace(
+        envelope,
+        status=EnvelopeStatus.PROCESSING,
+        provider=chosen.provider,
+        connection_id=chosen.id,
+        connection_version=plan.route.opened.version,
+        routing=plan.route.decision,
+        degraded=plan.route.losses,
+        dispatch_state=DispatchState.CREATING,
+        dispatch_epoch=plan.epoch,
+    )
+
+
+async def _written(services: Services, claim: Claim | None) -> None:
+    if claim is not None:
+        claim.advanced = True
+    await services.recorder.announced()
+
+
 async def _write_at_once(
     services: Services, rows: Sequence[Any], record: Sequence[object], claim: Claim | None
 ) -> None:
@@ -87,9 +134,7 @@ async def _write_at_once(
         raise
     except StoreUnavailable as error:
         raise StoreUnavailable("no answer to the write of an envelope", outcome_unknown=True) from error
-    if claim is not None:
-        claim.advanced = True
-    await services.recorder.announced()
+    await _written(services, claim)
 
 
 def _rows(
@@ -113,7 +158,11 @@ def _rows(
 def _claim_row(claim: Claim | None) -> str | None:
     if claim is None:
         return None
-    return dump({"principal": claim.principal, "route": claim.route, "key": claim.key, "token": claim.token})
+    return dump(_claim_facts(claim))
+
+
+def _claim_facts(claim: Claim) -> dict[str, Any]:
+    return {"principal": claim.principal, "route": claim.route, "key": claim.key, "token": claim.token}
 
 
 def _dispatch_row(services: Services, plan: Plan | None) -> str | None:

@@ -16,6 +16,7 @@ from adapters.kit.port import Created, SendMode
 from config.database import Transaction
 from gateway.envelopes.apply_report import ENVELOPE_ENTRY
 from gateway.envelopes.facts import envelope_event
+from gateway.envelopes.grouped_writes import Ending
 from gateway.envelopes.model import DispatchState, StoredEnvelope, StoredField
 from gateway.envelopes.plan import Plan
 from gateway.envelopes.problems import failure_of, note_of, refusal_error
@@ -28,6 +29,10 @@ from normalizer.vocabulary import LedgerType
 
 # A caller's mistake that the adapter found before it sent anything ends a dispatch like a refusal.
 Ended = Outcome[Created] | CallerError
+_RECORD = ", ".join(f"${number}" for number in range(12, 23))
+_END_ALONE = (
+    f"SELECT * FROM end_dispatch_recorded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, {_RECORD})"
+)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,12 +66,9 @@ async def settle_at_once(services: Services, plan: Plan, verdict: Verdict) -> Se
     record = services.recorder.prepare(plan.envelope.tenant_id, verdict.events)
     if record is None:
         return None
-    places = ", ".join(f"${number}" for number in range(12, 23))
-    row = await services.database.fetchrow(
-        f"SELECT * FROM end_dispatch_recorded($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, {places})",
-        *verdict.row,
-        *record,
-    )
+    row = await services.writes.end(plan.envelope.tenant_id, Ending(verdict.row, record))
+    if row is None:
+        row = await services.database.fetchrow(_END_ALONE, *verdict.row, *record)
     settled = _settled(plan, verdict, row)
     if settled.changed:
         await services.recorder.announced()
