@@ -98,9 +98,7 @@ class Deliverer:
                 if await self._deliverers.wait(self._settings.sweep_every_s):
                     self.pump.wake(await self._deliverers.take_mailboxes())
                     continue
-            except (
-                Exception
-            ):  # without its ear the deliverer would live on the sweep alone, and nobody know why
+            except Exception:  # without its ear the deliverer would live on the sweep alone
                 logger.exception("a wake-up could not be heard")
             if loop.time() - asked_at < _REDIS_AWAY_PAUSE_S:
                 await asyncio.sleep(_REDIS_AWAY_PAUSE_S)
@@ -130,9 +128,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         deliverer = await _build(settings, hub_url, redis_url, stack)
         calm_garbage_collector()
         logger.info("deliverer.started")
-        with suppress(
-            asyncio.CancelledError
-        ):  # Ctrl-C: it has ended in order, and the process goes on to its end
+        with suppress(asyncio.CancelledError):  # Ctrl-C: it has ended in order by then
             await deliverer.run(stop or asyncio.Event(), grace_s=settings.delivery.total_timeout_s + 5)
         logger.info(
             "deliverer.stopped",

@@ -117,6 +117,11 @@ class Visit:
         return Step.DOCUMENT if self.is_consented else Step.CONSENT
 
     @property
+    def here(self) -> str:
+        """The address of the step at which the recipient stands."""
+        return f"{self.base}/{self.step}"
+
+    @property
     def state(self) -> State:
         """What the last page says now."""
         if self.end is not None:

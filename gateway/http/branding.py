@@ -11,6 +11,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, JSONBody
 
 from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.open_routes import OPEN
 from gateway.http.openapi import problems
 from gateway.services import Services
 from gateway.tenants import branding
@@ -77,7 +78,7 @@ async def remove_logo(services: TheServices, caller: TheCaller, tenant_id: FromP
     await branding.remove_logo(services, caller, read_id(Kind.TENANT, tenant_id))
 
 
-@get("/sign/brand/{public_id:str}", opt={"open": True}, include_in_schema=False)
+@get("/sign/brand/{public_id:str}", **OPEN)
 async def logo(services: TheServices, public_id: FromPath[str]) -> Response[bytes]:
     """A logo, for pages and mails. Its id is its picture's: it may be kept for ever."""
     png = await branding.find_logo(services, public_id)

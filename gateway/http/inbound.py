@@ -16,6 +16,7 @@ from gateway import metrics
 from gateway.http.client_address import client_address
 from gateway.http.client_certificate import client_certificate
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import OPEN
 from gateway.jobs.bell import JobBell
 from gateway.services import Services
 from gateway.tenants.find_sender import SenderDirectory
@@ -25,7 +26,7 @@ from webhooks.inbound.receive import Door, Headers
 from webhooks.inbound.refusals import Refusals
 from webhooks.inbound.throttle import Throttle
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False, "status_code": 200}
+_TAKEN: dict[str, Any] = {**OPEN, "status_code": 200}
 
 
 @asynccontextmanager
@@ -48,7 +49,7 @@ async def open_door(services: Services) -> AsyncIterator[Door]:
         await bell.aclose()
 
 
-@get("/{provider_path:str}/{path_key:str}", **_OPEN)
+@get("/{provider_path:str}/{path_key:str}", **_TAKEN)
 async def challenge(
     request: Request[Any, Any, Any],
     services: TheServices,
@@ -61,7 +62,7 @@ async def challenge(
     return _response(await door.challenge(provider_path, path_key, _headers(request), client))
 
 
-@post("/{provider_path:str}/{path_key:str}", request_max_body_size=None, **_OPEN)
+@post("/{provider_path:str}/{path_key:str}", request_max_body_size=None, **_TAKEN)
 async def receive(
     request: Request[Any, Any, Any],
     services: TheServices,

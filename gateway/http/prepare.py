@@ -34,6 +34,7 @@ from gateway.envelopes.placing import (
 from gateway.envelopes.store import load_envelope
 from gateway.envelopes.view import FieldView, view_field
 from gateway.http.dependencies import TheCaller, TheServices
+from gateway.http.open_routes import OPEN
 from gateway.http.openapi import problems
 from gateway.http.sign.answers import origin_of, page_answer, plain_headers, redirect
 from gateway.http.sign.entry import check_site
@@ -49,7 +50,6 @@ from normalizer.ids import Kind, print_id, read_id
 from normalizer.recipient import Role
 from normalizer.status import EDITABLE
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
 _SIGNING = frozenset({FieldType.SIGNATURE, FieldType.INITIALS, FieldType.DATE_SIGNED})
 _WITHOUT_FIELDS = frozenset({Role.CARBON_COPY, Role.CERTIFIED_DELIVERY})
 
@@ -81,7 +81,7 @@ async def prepare_url(
     return PrepareUrlView(link.url, link.expires_at.isoformat())
 
 
-@get("/prepare/{token:str}", **_OPEN)
+@get("/prepare/{token:str}", **OPEN)
 async def look(services: TheServices, token: FromPath[str]) -> Response[str]:
     """What the link is for. Only the form behind the button uses it up."""
     found = await find_placing_link(services, token)
@@ -99,7 +99,7 @@ async def look(services: TheServices, token: FromPath[str]) -> Response[str]:
     return page_answer(page)
 
 
-@post("/prepare/{token:str}", status_code=303, **_OPEN)
+@post("/prepare/{token:str}", status_code=303, **OPEN)
 async def start(
     request: Request[Any, Any, Any], services: TheServices, token: FromPath[str]
 ) -> Response[Any]:
@@ -112,7 +112,7 @@ async def start(
     return redirect(f"/prepare/s/{started.handle}", headers={"set-cookie": cookie})
 
 
-@get("/prepare/s/{handle:str}", **_OPEN)
+@get("/prepare/s/{handle:str}", **OPEN)
 async def show(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[str]:
@@ -127,7 +127,7 @@ async def show(
     return page_answer(page, form_targets=(origin_of(placing.return_url),))
 
 
-@get("/prepare/s/{handle:str}/documents/{file_name:str}", **_OPEN)
+@get("/prepare/s/{handle:str}/documents/{file_name:str}", **OPEN)
 async def content(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], file_name: FromPath[str]
 ) -> Stream:
@@ -145,7 +145,7 @@ async def content(
     return Stream(services.blobs.open(tenant_id, document.blob_key), media_type=PDF, headers=headers)
 
 
-@post("/prepare/s/{handle:str}/fields", status_code=201, **_OPEN)
+@post("/prepare/s/{handle:str}/fields", status_code=201, **OPEN)
 async def add(
     request: Request[Any, Any, Any],
     services: TheServices,
@@ -157,7 +157,7 @@ async def add(
     return view_field(await add_field(services, placing.caller, placing.envelope_id, data))
 
 
-@put("/prepare/s/{handle:str}/fields/{field_id:str}", **_OPEN)
+@put("/prepare/s/{handle:str}/fields/{field_id:str}", **OPEN)
 async def replace(
     request: Request[Any, Any, Any],
     services: TheServices,
@@ -171,7 +171,7 @@ async def replace(
     return view_field(await replace_field(services, placing.caller, placing.envelope_id, own, data))
 
 
-@delete("/prepare/s/{handle:str}/fields/{field_id:str}", **_OPEN)
+@delete("/prepare/s/{handle:str}/fields/{field_id:str}", **OPEN)
 async def remove(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], field_id: FromPath[str]
 ) -> None:
@@ -180,7 +180,7 @@ async def remove(
     await remove_field(services, placing.caller, placing.envelope_id, read_id(Kind.FIELD, field_id))
 
 
-@post("/prepare/s/{handle:str}/close", status_code=303, **_OPEN)
+@post("/prepare/s/{handle:str}/close", status_code=303, **OPEN)
 async def close(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:

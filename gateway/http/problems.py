@@ -134,6 +134,18 @@ def status_of(error: CountersignError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
+def status_of_any(error: Exception) -> int:
+    """500 for what nobody foresaw."""
+    match error:
+        case CountersignError():
+            return status_of(error)
+        case StoreUnavailable():
+            return 503
+        case HTTPException(status_code=status):
+            return status
+    return 500
+
+
 def handle_domain_error(_request: Request[Any, Any, Any], error: CountersignError) -> Response[Any]:
     return problem_response(error)
 

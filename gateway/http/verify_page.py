@@ -4,7 +4,6 @@ Must never say anything about a person beyond what the shown file says itself: a
 and which certificate sealed.
 """
 
-import math
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -13,12 +12,10 @@ from typing import Any
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
-from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions import ClientException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from config.errors import StoreUnavailable
-from engine.ceremony.limits import address_subject
 from engine.ceremony.pages.catalogue import language_of
 from engine.ceremony.verify_view import VerifyPage
 from engine.documents.examiners import ExaminerLost
@@ -26,17 +23,15 @@ from engine.verification.known import find_public_facts
 from engine.verification.page import facts_page, report_page
 from engine.verification.words import say
 from gateway.envelopes.verify import verify_upload
-from gateway.http.client_address import client_address
 from gateway.http.dependencies import TheServices
-from gateway.http.problems import TooLarge, TooMany
+from gateway.http.open_routes import OPEN
+from gateway.http.problems import TooLarge
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.sign.answers import page_answer, redirect
-from gateway.http.sign.door import handle_refusal, limit_visits
+from gateway.http.sign.door import count_visit, handle_refusal, limit_visits, told_by
 from gateway.http.sign.forms import read_form
 from gateway.services import Services
-from normalizer.errors import CountersignError
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
 _CODE = re.compile(r"[A-Za-z0-9_-]{8,40}")
 _FORM_BYTES = 4096
 _HEADS = 16_384  # of a multipart body, besides the file
@@ -50,22 +45,17 @@ def verify_router(services: Services, handlers: list[ControllerRouterHandler]) -
         include_in_schema=False,
         before_request=_limit(services),
         request_max_body_size=services.settings.verification.file_bytes + _HEADS,
-        exception_handlers={
-            CountersignError: handle_refusal,
-            StoreUnavailable: handle_refusal,
-            HTTPException: handle_refusal,
-            Exception: handle_refusal,
-        },
+        exception_handlers=told_by(handle_refusal),
     )
 
 
-@get("/", **_OPEN)
+@get("/", **OPEN)
 async def ask(request: Request[Any, Any, Any], services: TheServices) -> Response[str]:
     """The questions."""
     return page_answer(_blank(services, _language(request)))
 
 
-@get("/{code:str}", **_OPEN)
+@get("/{code:str}", **OPEN)
 async def look_up(
     request: Request[Any, Any, Any], services: TheServices, code: FromPath[str]
 ) -> Response[str]:
@@ -85,7 +75,7 @@ async def look_up(
     return page_answer(page)
 
 
-@post("/code", status_code=303, request_max_body_size=_FORM_BYTES, **_OPEN)
+@post("/code", status_code=303, request_max_body_size=_FORM_BYTES, **OPEN)
 async def go_to_code(request: Request[Any, Any, Any], services: TheServices) -> Response[Any]:
     """From the form to the code's own page."""
     code = (await read_form(request)).get("code", "").strip()
@@ -96,7 +86,7 @@ async def go_to_code(request: Request[Any, Any, Any], services: TheServices) -> 
     return redirect(f"/verify/{code}")
 
 
-@post("/", status_code=200, **_OPEN)
+@post("/", status_code=200, **OPEN)
 async def check(request: Request[Any, Any, Any], services: TheServices) -> Response[str]:
     """The verdict on a file, which is read and forgotten."""
     language = _language(request)
@@ -162,10 +152,7 @@ def _limit(services: Services) -> Callable[[Request[Any, Any, Any]], Awaitable[N
         if request.method != "POST":
             await visits(request)
             return
-        address = client_address(request.scope, services.settings.http.trusted_proxies)
-        allowance = await files.take(f"verify:{address_subject(services.engine, address).hex()}")
-        if not allowance.allowed:
-            raise TooMany("Too many files from this address.", max(1, math.ceil(allowance.wait_s)))
+        await count_visit(services, files, request, "verify", "Too many files from this address.")
 
     return check_rate
 

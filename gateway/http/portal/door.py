@@ -5,7 +5,6 @@ our own site (or says nothing), that the token is this session's, that its scope
 method is no look. What an error says is shown to a session only; to anybody else bad and old links look the same.
 """
 
-import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,8 @@ from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
 from litestar import Request, Response, Router
-from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from config.errors import StoreUnavailable
 from engine.ceremony.refusals import SessionOver
 from engine.ceremony.view import Brand
 from gateway.console.access import PortalSession, find_portal_session, is_csrf
@@ -25,8 +22,8 @@ from gateway.console.catalogue import has, language_accepted
 from gateway.console.frame import PLAIN_BRAND, Frame, Trouble
 from gateway.console.view import PlainPage
 from gateway.http.portal.answers import cookie_name, portal_page
-from gateway.http.problems import BadRequest, TooMany, status_of
-from gateway.http.sign.door import limit_visits
+from gateway.http.problems import BadRequest
+from gateway.http.sign.door import find_status, limit_visits, retry_headers, told_by
 from gateway.http.sign.entry import check_site
 from gateway.http.sign.forms import read_form
 from gateway.http.sign.refusals import CsrfRefused
@@ -34,10 +31,8 @@ from gateway.http.sign.visitor import read_visitor
 from gateway.services import Services
 from gateway.tenants.api_keys import NotAllowed
 from gateway.tenants.branding import brand_of
-from normalizer.errors import Conflict, CountersignError, NotFound, TooManyTries, ValidationFailed
+from normalizer.errors import Conflict, CountersignError, NotFound, ValidationFailed
 from normalizer.ids import Kind, print_id
-
-logger = logging.getLogger("countersign.http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,17 +149,16 @@ def portal_router(services: Services, handlers: list[ControllerRouterHandler]) -
         route_handlers=handlers,
         include_in_schema=False,
         before_request=limit_visits(services),
-        exception_handlers={
-            CountersignError: _refuse,
-            StoreUnavailable: _refuse,
-            HTTPException: _refuse,
-            Exception: _refuse,
-        },
+        exception_handlers=told_by(_refuse),
     )
 
 
 def plain_answer(
-    request: Request[Any, Any, Any], services: Services, kind: str, status: int, **headers: str
+    request: Request[Any, Any, Any],
+    services: Services,
+    kind: str,
+    status: int,
+    headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
     """A page without a tenant and without a reason."""
     frame = Frame(
@@ -172,22 +166,16 @@ def plain_answer(
         brand=PLAIN_BRAND,
         development=not services.settings.is_production,
     )
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return portal_page(services, PlainPage(frame=frame, kind=kind), status=status, headers=names)
+    return portal_page(services, PlainPage(frame=frame, kind=kind), status=status, headers=headers)
 
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
     services: Services = request.app.state.services
-    status = _status(error)
-    if status >= 500 and not isinstance(error, StoreUnavailable):
-        logger.error("an error that nobody foresaw", exc_info=error)
-    headers = {}
-    if isinstance(error, TooMany | TooManyTries):
-        headers["retry_after"] = str(error.retry_after_s)
+    status = find_status(error)
     kind = _kind(error, status)
     visit: Visit | None = request.scope["state"].get("portal")
     if visit is None or kind == "session_over":
-        return plain_answer(request, services, kind, status, **headers)
+        return plain_answer(request, services, kind, status, retry_headers(error))
     trouble = trouble_of(error) if isinstance(error, CountersignError) else None
     return visit.page(PlainPage(frame=visit.frame("", trouble=trouble), kind=kind), status=status)
 
@@ -203,14 +191,3 @@ def _kind(error: Exception, status: int) -> str:
     if status == 429:
         return "too_many"
     return "unavailable" if status >= 500 else "not_found"
-
-
-def _status(error: Exception) -> int:
-    match error:
-        case CountersignError():
-            return status_of(error)
-        case StoreUnavailable():
-            return 503
-        case HTTPException(status_code=status):
-            return status
-    return 500

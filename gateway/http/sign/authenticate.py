@@ -7,7 +7,7 @@ why this one look may move the recipient on; whoever else looks there changes no
 
 from typing import Any
 
-from litestar import HttpMethod, Request, Response, post, route
+from litestar import Request, Response, post, route
 from litestar.params import FromPath
 
 from engine.ceremony.authenticate import AnswerResult, NotAsked, answer, send_code
@@ -18,6 +18,7 @@ from engine.ceremony.pages_authenticate import authenticate_page
 from engine.ceremony.sessions import Session, find_session
 from engine.ceremony.visit import Step, Visit, open_visit
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import LOOK, OPEN
 from gateway.http.problems import status_of
 from gateway.http.sign.answers import cookie_name, origin_of, page_answer, redirect
 from gateway.http.sign.entry import enter, enter_to_change
@@ -26,12 +27,8 @@ from gateway.services import Services
 from normalizer.errors import CountersignError, ProviderError, TooManyTries
 from normalizer.recipient import AuthenticationMethod
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
 
-
-@route(
-    "/s/{handle:str}/authenticate", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200, **_OPEN
-)
+@route("/s/{handle:str}/authenticate", **LOOK)
 async def show(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -43,11 +40,11 @@ async def show(
             return await _go_on(request, services, visit)
         error = "identity_failed" if result.tries_left is not None else ""
     if visit.step is not Step.AUTHENTICATE:
-        return redirect(f"{visit.base}/{visit.step}")
+        return redirect(visit.here)
     return await _page(services, visit, error=error)
 
 
-@post("/s/{handle:str}/authenticate/send", status_code=303, **_OPEN)
+@post("/s/{handle:str}/authenticate/send", status_code=303, **OPEN)
 async def send(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -64,7 +61,7 @@ async def send(
     return redirect(f"{visit.base}/authenticate")
 
 
-@post("/s/{handle:str}/authenticate", status_code=303, **_OPEN)
+@post("/s/{handle:str}/authenticate", status_code=303, **OPEN)
 async def prove(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:

@@ -4,11 +4,10 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-from litestar import HttpMethod, Request, Response, post, route
+from litestar import Request, Response, post, route
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from engine.ceremony.consent import note_shown
 from engine.ceremony.downloads import Copy, find_copy, note_download
 from engine.ceremony.fields import FormSignatures, save_form, typed_fields
 from engine.ceremony.finish import Finish, finish_recipient
@@ -17,31 +16,29 @@ from engine.ceremony.pages_signing import read_meaning, review_page, signing_pag
 from engine.ceremony.visit import Step, Visit
 from engine.documents.text import page_texts
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import LOOK, OPEN
 from gateway.http.sign.answers import page_answer, plain_headers, redirect
 from gateway.http.sign.entry import enter, enter_to_change, require_identity, require_turn
 from gateway.http.sign.files import disposition, read_range, stream_copy
+from gateway.http.sign.shown import note_once
 from gateway.http.sign.steps import change
-from gateway.services import Services
 from normalizer.errors import NotFound
 from normalizer.field import FieldType
 from normalizer.ids import Kind, print_id, read_id
 from normalizer.recipient import Role
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
-_LOOK: dict[str, Any] = {"http_method": [HttpMethod.GET, HttpMethod.HEAD], "status_code": 200, **_OPEN}
 
-
-@route("/s/{handle:str}/document", **_LOOK)
+@route("/s/{handle:str}/document", **LOOK)
 async def document(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     visit = await enter(request, services, handle)
     if visit.step is not Step.DOCUMENT:
-        return redirect(f"{visit.base}/{visit.step}")
+        return redirect(visit.here)
     return page_answer(signing_page(visit), session=visit.session)
 
 
-@route("/s/{handle:str}/documents/{file_name:str}", **_LOOK)
+@route("/s/{handle:str}/documents/{file_name:str}", **LOOK)
 async def content(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], file_name: FromPath[str]
 ) -> Response[Any] | Stream:
@@ -49,14 +46,14 @@ async def content(
     visit = await enter(request, services, handle)
     copy = _shown_copy(visit, file_name.removesuffix(".pdf") if file_name.endswith(".pdf") else "")
     if request.method == "GET":
-        await _note_document(services, visit, copy)
+        await _note_document(visit, copy)
     wanted = read_range(request, copy.size_bytes)
     return stream_copy(
         services.engine, visit.session.tenant_id, copy, wanted, disposition("inline", copy.name)
     )
 
 
-@route("/s/{handle:str}/documents/{number:str}/text", **_LOOK)
+@route("/s/{handle:str}/documents/{number:str}/text", **LOOK)
 async def text(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], number: FromPath[str]
 ) -> Response[str]:
@@ -65,12 +62,12 @@ async def text(
     copy = _shown_copy(visit, number)
     texts = await page_texts(services.engine, visit.session.tenant_id, copy.blob_key)
     if request.method == "GET":
-        await _note_document(services, visit, copy)
+        await _note_document(visit, copy)
     pages = "\n\n".join(f"[{page}/{len(texts)}]\n\n{one.strip()}" for page, one in enumerate(texts, start=1))
     return Response(pages, media_type="text/plain; charset=utf-8", headers=plain_headers())
 
 
-@route("/s/{handle:str}/download/{part:str}", **_LOOK)
+@route("/s/{handle:str}/download/{part:str}", **LOOK)
 async def download(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], part: FromPath[str]
 ) -> Stream:
@@ -88,7 +85,7 @@ async def download(
     return stream_copy(services.engine, visit.session.tenant_id, copy, None, disposition("attachment", name))
 
 
-@post("/s/{handle:str}/save", status_code=303, **_OPEN)
+@post("/s/{handle:str}/save", status_code=303, **OPEN)
 async def save(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -109,19 +106,19 @@ async def save(
     )
 
 
-@route("/s/{handle:str}/review", **_LOOK)
+@route("/s/{handle:str}/review", **LOOK)
 async def review(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     visit = await enter(request, services, handle)
     if visit.step is not Step.DOCUMENT:
-        return redirect(f"{visit.base}/{visit.step}")
+        return redirect(visit.here)
     if visit.recipient.role is Role.CARBON_COPY:
         return redirect(f"{visit.base}/done")
     return page_answer(review_page(visit, secrets.token_urlsafe(16)), session=visit.session)
 
 
-@post("/s/{handle:str}/finish", status_code=303, **_OPEN)
+@post("/s/{handle:str}/finish", status_code=303, **OPEN)
 async def finish(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -162,13 +159,9 @@ def _shown_copy(visit: Visit, number: str) -> Copy:
     return copy
 
 
-async def _note_document(services: Services, visit: Visit, copy: Copy) -> None:
-    """Kept once per version of the document."""
-    if copy.document is None or copy.is_sealed:
-        return
-    shown = ("document", print_id(Kind.DOCUMENT, copy.document.id), copy.sha256)
-    if not any((one.kind, one.item, one.sha256) == shown for one in visit.ceremony.views):
-        await note_shown(services.engine, visit.envelope, visit.recipient.id, [shown])
+async def _note_document(visit: Visit, copy: Copy) -> None:
+    if copy.document is not None and not copy.is_sealed:
+        await note_once(visit, "document", print_id(Kind.DOCUMENT, copy.document.id), copy.sha256)
 
 
 def _form_values(visit: Visit, form: dict[str, str]) -> dict[UUID, str]:

@@ -25,7 +25,7 @@ from gateway.http.problems import (
     handle_framework_error,
     handle_store_loss,
     handle_unforeseen,
-    status_of,
+    status_of_any,
 )
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.sign.answers import page_answer, plain_headers, redirect
@@ -33,6 +33,7 @@ from gateway.http.sign.forms import wants_json
 from gateway.services import Services
 from normalizer.errors import CountersignError, TooManyTries
 
+Refuse = Callable[[Request[Any, Any, Any], Any], Response[Any]]
 logger = logging.getLogger("countersign.http")
 
 
@@ -42,12 +43,21 @@ def limit_visits(services: Services) -> Callable[[Request[Any, Any, Any]], Await
     limiter = RateLimiter(services.redis, services.clock, signing.visits_per_minute, signing.visits_burst)
 
     async def check(request: Request[Any, Any, Any]) -> None:
-        address = client_address(request.scope, services.settings.http.trusted_proxies)
-        allowance = await limiter.take(f"sign:{address_subject(services.engine, address).hex()}")
-        if not allowance.allowed:
-            raise TooMany("Too many requests from this address.", max(1, math.ceil(allowance.wait_s)))
+        await count_visit(services, limiter, request, "sign", "Too many requests from this address.")
 
     return check
+
+
+async def count_visit(
+    services: Services, limiter: RateLimiter, request: Request[Any, Any, Any], kind: str, refusal: str
+) -> None:
+    """Takes one of `kind` from the address's bucket, which the address itself does not name. Raises TooMany, with
+    `refusal` as its detail.
+    """
+    address = client_address(request.scope, services.settings.http.trusted_proxies)
+    allowance = await limiter.take(f"{kind}:{address_subject(services.engine, address).hex()}")
+    if not allowance.allowed:
+        raise TooMany(refusal, max(1, math.ceil(allowance.wait_s)))
 
 
 def sign_router(services: Services, handlers: list[ControllerRouterHandler]) -> Router:
@@ -57,13 +67,26 @@ def sign_router(services: Services, handlers: list[ControllerRouterHandler]) -> 
         route_handlers=handlers,
         include_in_schema=False,
         before_request=limit_visits(services),
-        exception_handlers={
-            CountersignError: handle_refusal,
-            StoreUnavailable: handle_refusal,
-            HTTPException: handle_refusal,
-            Exception: handle_refusal,
-        },
+        exception_handlers=told_by(handle_refusal),
     )
+
+
+def told_by(refuse: Refuse) -> dict[int | type[Exception], Refuse]:
+    """For a router of pages: what the application tells in four ways (gateway/app.py) is told in one."""
+    kinds: list[int | type[Exception]] = [CountersignError, StoreUnavailable, HTTPException, Exception]
+    return dict.fromkeys(kinds, refuse)
+
+
+def find_status(error: Exception) -> int:
+    """Of a refusal that is told on a page; into the log goes what nobody foresaw."""
+    status = status_of_any(error)
+    if status >= 500 and not isinstance(error, StoreUnavailable):
+        logger.error("an error that nobody foresaw", exc_info=error)
+    return status
+
+
+def retry_headers(error: Exception) -> dict[str, str]:
+    return {"retry-after": str(error.retry_after_s)} if isinstance(error, TooMany | TooManyTries) else {}
 
 
 def handle_refusal(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -74,22 +97,18 @@ def handle_refusal(request: Request[Any, Any, Any], error: Exception) -> Respons
         return answer
     services: Services = request.app.state.services
     visit: Visit | None = request.scope["state"].get("visit")
-    status = _status(error)
+    status = find_status(error)
     if isinstance(error, CountersignError) and visit is not None and status in {403, 409, 412, 422}:
         return _within(visit, error, status)
-    if status >= 500 and not isinstance(error, StoreUnavailable):
-        logger.error("an error that nobody foresaw", exc_info=error)
-    headers = {}
-    if isinstance(error, TooMany | TooManyTries):
-        headers["retry-after"] = str(error.retry_after_s)
-    return page_answer(make_plain(services.engine, _kind(error, status)), status=status, headers=headers)
+    page = make_plain(services.engine, _kind(error, status))
+    return page_answer(page, status=status, headers=retry_headers(error))
 
 
 def _within(visit: Visit, error: CountersignError, status: int) -> Response[Any]:
     """A form that was refused leads back to where the reader stands; at the end, the end says why."""
     if visit.step is Step.DONE:
         return page_answer(done_page(visit, error=error.code), status=status, session=visit.session)
-    return redirect(f"{visit.base}/{visit.step}")
+    return redirect(visit.here)
 
 
 def _kind(error: Exception, status: int) -> str:
@@ -99,17 +118,6 @@ def _kind(error: Exception, status: int) -> str:
     if status == 429:
         return "too_many"
     return "unavailable" if status >= 500 else "not_found"
-
-
-def _status(error: Exception) -> int:
-    match error:
-        case CountersignError():
-            return status_of(error)
-        case StoreUnavailable():
-            return 503
-        case HTTPException(status_code=status):
-            return status
-    return 500
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

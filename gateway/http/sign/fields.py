@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from litestar import HttpMethod, Request, Response, post, put, route
+from litestar import Request, Response, post, put, route
 from litestar.params import FromPath, FromQuery
 
 from engine.ceremony.attach import attach_file
@@ -18,6 +18,7 @@ from engine.ceremony.pages_signing import field_view, signature_view
 from engine.ceremony.visit import Visit
 from engine.model import EngineField
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import LOOK, OPEN
 from gateway.http.problems import BadRequest
 from gateway.http.sign.answers import json_answer, plain_headers
 from gateway.http.sign.entry import enter, enter_by_script, require_identity, require_turn
@@ -25,7 +26,6 @@ from gateway.http.sign.forms import read_json, read_version
 from normalizer.errors import NotFound
 from normalizer.ids import Kind, read_id
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
 # Base64 of the largest picture that may be configured is refused by its own setting; this bounds what is read.
 _PICTURE_BODY = 16_777_216
 
@@ -38,7 +38,7 @@ class SignatureChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature_id: str
 
 
-@put("/s/{handle:str}/fields/{field_id:str}", status_code=200, **_OPEN)
+@put("/s/{handle:str}/fields/{field_id:str}", status_code=200, **OPEN)
 async def put_value(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], field_id: FromPath[str]
 ) -> Response[bytes]:
@@ -56,7 +56,7 @@ async def put_value(
     return _field_answer(visit, field)
 
 
-@put("/s/{handle:str}/fields/{field_id:str}/signature", status_code=200, **_OPEN)
+@put("/s/{handle:str}/fields/{field_id:str}/signature", status_code=200, **OPEN)
 async def put_signature(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], field_id: FromPath[str]
 ) -> Response[bytes]:
@@ -74,9 +74,7 @@ async def put_signature(
     return _field_answer(visit, field)
 
 
-@post(
-    "/s/{handle:str}/fields/{field_id:str}/attachment", status_code=200, request_max_body_size=None, **_OPEN
-)
+@post("/s/{handle:str}/fields/{field_id:str}/attachment", status_code=200, request_max_body_size=None, **OPEN)
 async def post_attachment(
     request: Request[Any, Any, Any],
     services: TheServices,
@@ -99,7 +97,7 @@ async def post_attachment(
     return _field_answer(visit, field)
 
 
-@post("/s/{handle:str}/signatures", status_code=201, request_max_body_size=_PICTURE_BODY, **_OPEN)
+@post("/s/{handle:str}/signatures", status_code=201, request_max_body_size=_PICTURE_BODY, **OPEN)
 async def post_signature(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[bytes]:
@@ -112,9 +110,7 @@ async def post_signature(
 
 @route(
     "/s/{handle:str}/signatures/{file_name:str}",
-    http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    status_code=200,
-    **_OPEN,
+    **LOOK,
 )
 async def picture(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str], file_name: FromPath[str]

@@ -5,7 +5,7 @@ Mail scanners follow links; so a GET shows who asks for what, and only the form 
 
 from typing import Any
 
-from litestar import HttpMethod, Request, Response, post, route
+from litestar import Request, Response, post, route
 from litestar.params import FromPath
 
 from engine.ceremony.links import Link, find_link, start_session
@@ -16,16 +16,15 @@ from engine.ceremony.sessions import find_session
 from engine.ceremony.visit import open_visit
 from engine.store import load_envelope
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import LOOK, OPEN
 from gateway.http.sign.answers import page_answer, redirect, set_cookie
 from gateway.http.sign.entry import check_site
 from gateway.http.sign.visitor import read_visitor
 from gateway.services import Services
 from gateway.tenants.branding import brand_of
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
 
-
-@route("/{token:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], status_code=200, **_OPEN)
+@route("/{token:str}", **LOOK)
 async def look(request: Request[Any, Any, Any], services: TheServices, token: FromPath[str]) -> Response[str]:
     """Who asks whom for what. Bad, expired and revoked links look the same."""
     link = await find_link(services.engine, token, read_visitor(request, services))
@@ -37,7 +36,7 @@ async def look(request: Request[Any, Any, Any], services: TheServices, token: Fr
     return page_answer(page, origins=link.origins)
 
 
-@post("/{token:str}", status_code=303, **_OPEN)
+@post("/{token:str}", status_code=303, **OPEN)
 async def start(
     request: Request[Any, Any, Any], services: TheServices, token: FromPath[str]
 ) -> Response[Any]:

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from litestar import HttpMethod, Request, Response, post, route
+from litestar import Request, Response, post, route
 from litestar.params import FromPath
 
-from engine.ceremony.consent import give_consent, is_refused, note_shown, refuse_consent, withdraw_consent
+from engine.ceremony.consent import give_consent, is_refused, refuse_consent, withdraw_consent
 from engine.ceremony.decline import decline
 from engine.ceremony.delegate import delegate, may_delegate
 from engine.ceremony.demonstration import make_sample, word_of
@@ -18,8 +18,8 @@ from engine.ceremony.refusals import NotPermitted, SessionOver
 from engine.ceremony.render import AnyPage
 from engine.ceremony.sessions import end_session, extend_session
 from engine.ceremony.visit import Step, Visit, open_visit
-from engine.engine import Engine
 from gateway.http.dependencies import TheServices
+from gateway.http.open_routes import LOOK, OPEN
 from gateway.http.problems import status_of
 from gateway.http.sign.answers import (
     clear_cookie,
@@ -30,37 +30,36 @@ from gateway.http.sign.answers import (
 )
 from gateway.http.sign.entry import enter, enter_to_change, require_identity
 from gateway.http.sign.forms import wants_json
+from gateway.http.sign.shown import note_once
 from normalizer.errors import CountersignError
 from normalizer.recipient import Role
 
-_OPEN: dict[str, Any] = {"opt": {"open": True}, "include_in_schema": False}
-_LOOK: dict[str, Any] = {"http_method": [HttpMethod.GET, HttpMethod.HEAD], "status_code": 200, **_OPEN}
 Draw = Callable[[str, Mapping[str, str]], AnyPage]
 
 
-@route("/s/{handle:str}", **_LOOK)
+@route("/s/{handle:str}", **LOOK)
 async def root(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     """On to the step at which the recipient stands."""
     visit = await enter(request, services, handle)
-    return redirect(f"{visit.base}/{visit.step}")
+    return redirect(visit.here)
 
 
-@route("/s/{handle:str}/consent", **_LOOK)
+@route("/s/{handle:str}/consent", **LOOK)
 async def consent(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     visit = await enter(request, services, handle)
     if visit.step is not Step.CONSENT:
-        return redirect(f"{visit.base}/{visit.step}")
+        return redirect(visit.here)
     if request.method == "GET":
-        shown = ("disclosure", f"{visit.disclosure.id}/{visit.disclosure.version}", visit.disclosure.sha256)
-        await _note_once(services.engine, visit, shown)
+        disclosure = visit.disclosure
+        await note_once(visit, "disclosure", f"{disclosure.id}/{disclosure.version}", disclosure.sha256)
     return page_answer(consent_page(visit), session=visit.session)
 
 
-@route("/s/{handle:str}/consent/sample.pdf", **_LOOK)
+@route("/s/{handle:str}/consent/sample.pdf", **LOOK)
 async def sample(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[bytes]:
@@ -71,7 +70,7 @@ async def sample(
     return Response(content, media_type="application/pdf", headers=headers)
 
 
-@post("/s/{handle:str}/consent", status_code=303, **_OPEN)
+@post("/s/{handle:str}/consent", status_code=303, **OPEN)
 async def agree(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -92,7 +91,7 @@ async def agree(
     )
 
 
-@post("/s/{handle:str}/consent/refuse", status_code=303, **_OPEN)
+@post("/s/{handle:str}/consent/refuse", status_code=303, **OPEN)
 async def refuse(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -102,7 +101,7 @@ async def refuse(
     return redirect(f"{visit.base}/done")
 
 
-@post("/s/{handle:str}/consent/withdraw", status_code=303, **_OPEN)
+@post("/s/{handle:str}/consent/withdraw", status_code=303, **OPEN)
 async def withdraw(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -112,17 +111,17 @@ async def withdraw(
     return redirect(f"{visit.base}/done")
 
 
-@route("/s/{handle:str}/decline", **_LOOK)
+@route("/s/{handle:str}/decline", **LOOK)
 async def decline_form(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     visit = await enter(request, services, handle)
-    if visit.step not in {Step.CONSENT, Step.DOCUMENT} or not visit.recipient.role.acts:
-        return redirect(f"{visit.base}/{visit.step}")
+    if not _may_leave(visit):
+        return redirect(visit.here)
     return page_answer(decline_page(visit), session=visit.session)
 
 
-@post("/s/{handle:str}/decline", status_code=200, **_OPEN)
+@post("/s/{handle:str}/decline", status_code=200, **OPEN)
 async def decline_now(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -138,19 +137,19 @@ async def decline_now(
     )
 
 
-@route("/s/{handle:str}/delegate", **_LOOK)
+@route("/s/{handle:str}/delegate", **LOOK)
 async def delegate_form(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
     visit = await enter(request, services, handle)
-    if visit.step not in {Step.CONSENT, Step.DOCUMENT} or not visit.recipient.role.acts:
-        return redirect(f"{visit.base}/{visit.step}")
+    if not _may_leave(visit):
+        return redirect(visit.here)
     if not may_delegate(services.engine, visit.recipient):
         raise NotPermitted("This envelope cannot be handed over.", remedy="Decline, or ask the sender.")
     return page_answer(delegate_page(visit), session=visit.session)
 
 
-@post("/s/{handle:str}/delegate", status_code=200, **_OPEN)
+@post("/s/{handle:str}/delegate", status_code=200, **OPEN)
 async def delegate_now(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -166,7 +165,7 @@ async def delegate_now(
     )
 
 
-@route("/s/{handle:str}/done", **_LOOK)
+@route("/s/{handle:str}/done", **LOOK)
 async def done(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -174,11 +173,11 @@ async def done(
     reads = visit.recipient.role is Role.CARBON_COPY and visit.step is Step.DOCUMENT
     refused = visit.step is Step.CONSENT and is_refused(visit.ceremony)
     if visit.step is not Step.DONE and not reads and not refused:
-        return redirect(f"{visit.base}/{visit.step}")
+        return redirect(visit.here)
     return page_answer(done_page(visit), session=visit.session)
 
 
-@post("/s/{handle:str}/extend", status_code=200, **_OPEN)
+@post("/s/{handle:str}/extend", status_code=200, **OPEN)
 async def extend(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -186,10 +185,10 @@ async def extend(
     session = await extend_session(services.engine, visit.session)
     if wants_json(request):
         return json_answer({"ends_at": session.ends_at, "last_at": session.last_at})
-    return redirect(f"{visit.base}/{visit.step}")
+    return redirect(visit.here)
 
 
-@post("/s/{handle:str}/leave", status_code=200, **_OPEN)
+@post("/s/{handle:str}/leave", status_code=200, **OPEN)
 async def leave(
     request: Request[Any, Any, Any], services: TheServices, handle: FromPath[str]
 ) -> Response[Any]:
@@ -228,6 +227,6 @@ async def change(
     return redirect(f"{visit.base}/{to}" if to else visit.base)
 
 
-async def _note_once(engine: Engine, visit: Visit, shown: tuple[str, str, str]) -> None:
-    if not any((one.kind, one.item, one.sha256) == shown for one in visit.ceremony.views):
-        await note_shown(engine, visit.envelope, visit.recipient.id, [shown])
+def _may_leave(visit: Visit) -> bool:
+    """Whoever acts may decline or hand over until the end."""
+    return visit.step in {Step.CONSENT, Step.DOCUMENT} and visit.recipient.role.acts
