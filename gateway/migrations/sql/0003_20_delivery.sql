@@ -88,27 +88,64 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
+-- What an event of a tenant costs the fan-out, beside others': its filters are asked one by one.
+ALTER TABLE webhook_endpoints
+    ADD COLUMN filter_bytes integer GENERATED ALWAYS AS (coalesce(octet_length(filter::text), 0)) STORED;
+-- Each tenant's oldest, and whose turn it is.
+CREATE INDEX idx_outbox_pending_tenant ON outbox_pending (tenant_id, created_at, event_id);
+
 -- Turns waiting events into deliveries and into the tenants' feeds: one call, one batch. One fan-out at a time,
--- because two would give the events of one envelope numbers out of order. Of the events that have waited longest the
--- tenants' turn comes round: one whose many endpoints have costly filters delays itself before it delays others.
+-- because two would give the events of one envelope numbers out of order.
+-- The tenants' turn comes round, from the one behind `after` on, and a turn is a share of what a batch may cost and
+-- not a number of events: so one whose many endpoints have costly filters delays itself alone. An event costs 1, and 1
+-- more for every ten endpoints and for 2,000 bytes of filters (about 0.1 ms each); a batch takes events until
+-- `max_events` of that is spent, one at least. `passed`: the tenant whose turn was last. `more`: events are left.
 -- `mailboxes` are the endpoints that have new work.
-CREATE OR REPLACE FUNCTION fan_out(max_events integer)
-RETURNS TABLE (events integer, deliveries integer, mailboxes uuid[])
+DROP FUNCTION fan_out(integer);
+CREATE FUNCTION fan_out(max_events integer, after uuid DEFAULT '00000000-0000-0000-0000-000000000000')
+RETURNS TABLE (events integer, deliveries integer, mailboxes uuid[], passed uuid, more boolean)
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     IF NOT pg_try_advisory_xact_lock(724001) THEN
-        RETURN QUERY SELECT -1, 0, '{}'::uuid[];
+        RETURN QUERY SELECT -1, 0, '{}'::uuid[], after, true;
         RETURN;
     END IF;
     RETURN QUERY
-    WITH next AS (
-        SELECT p.event_id FROM outbox_pending p WHERE p.event_id IN (
-            SELECT r.event_id FROM (
-                SELECT w.event_id, w.created_at,
-                       row_number() OVER (PARTITION BY w.tenant_id ORDER BY w.created_at, w.event_id) AS turn
-                FROM (SELECT * FROM outbox_pending o ORDER BY o.created_at, o.event_id LIMIT 10 * max_events) w
-            ) r ORDER BY r.turn, r.created_at, r.event_id LIMIT max_events)
+    WITH RECURSIVE jump AS (
+        SELECT 0 AS place, after AS tenant_id, false AS is_round
+        UNION ALL
+        SELECT j.place + 1, n.tenant_id, n.is_round
+        FROM jump j CROSS JOIN LATERAL (
+            (SELECT p.tenant_id, j.is_round FROM outbox_pending p
+             WHERE p.tenant_id > j.tenant_id AND (NOT j.is_round OR p.tenant_id <= after)
+             ORDER BY p.tenant_id LIMIT 1)
+            UNION ALL
+            (SELECT p.tenant_id, true FROM outbox_pending p WHERE NOT j.is_round AND p.tenant_id <= after
+             ORDER BY p.tenant_id LIMIT 1)
+            LIMIT 1) AS n(tenant_id, is_round)
+        WHERE j.place < max_events
+    ), tenants AS MATERIALIZED (
+        SELECT j.place, j.tenant_id, c.cost, 1 + 4 * max_events / count(*) OVER () AS most
+        FROM jump j CROSS JOIN LATERAL (
+            SELECT 1 + count(*) / 10 + coalesce(sum(e.filter_bytes), 0) / 2000 AS cost
+            FROM webhook_endpoints e WHERE e.tenant_id = j.tenant_id) c
+        WHERE j.place > 0
+    ), waiting AS (
+        SELECT t.place, t.tenant_id, t.cost, w.event_id, w.turn, (w.turn - 1) * t.cost AS begins
+        FROM tenants t CROSS JOIN LATERAL (
+            SELECT o.event_id, row_number() OVER (ORDER BY o.created_at, o.event_id) AS turn
+            FROM (SELECT q.event_id, q.created_at FROM outbox_pending q WHERE q.tenant_id = t.tenant_id
+                  ORDER BY q.created_at, q.event_id LIMIT least(t.most, 1 + max_events / t.cost)) o
+        ) w
+    ), picked AS MATERIALIZED (
+        SELECT s.event_id, s.tenant_id, s.order_in FROM (
+            SELECT w.event_id, w.tenant_id, row_number() OVER in_turn AS order_in,
+                   sum(w.cost) OVER (in_turn ROWS UNBOUNDED PRECEDING) - w.cost AS spent
+            FROM waiting w WINDOW in_turn AS (ORDER BY w.begins, w.place, w.turn)
+        ) s WHERE s.spent < max_events
+    ), next AS (
+        SELECT p.event_id FROM outbox_pending p WHERE p.event_id IN (SELECT k.event_id FROM picked k)
         FOR UPDATE SKIP LOCKED
     ), taken AS (
         DELETE FROM outbox_pending p USING next WHERE p.event_id = next.event_id
@@ -151,8 +188,12 @@ BEGIN
     )
     SELECT (SELECT count(*) FROM taken)::integer,
            (SELECT count(*) FROM made)::integer,
-           (SELECT coalesce(array_agg(n.id), '{}') FROM numbered n WHERE n.active);
+           (SELECT coalesce(array_agg(n.id), '{}') FROM numbered n WHERE n.active),
+           coalesce((SELECT k.tenant_id FROM picked k ORDER BY k.order_in DESC LIMIT 1), after),
+           EXISTS (SELECT FROM outbox_pending p WHERE NOT EXISTS (SELECT FROM taken t WHERE t.event_id = p.event_id));
 END $$;
+REVOKE ALL ON FUNCTION fan_out FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fan_out TO countersign_hub;
 
 -- Leases up to `room` due deliveries of the wanted mailboxes, in turns: the first of each, then the second of each.
 -- A mailbox is locked for the moment of the claim, so that its cap, its rate and its one probe hold over all

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from normalizer.ids import Kind, print_id
 from tests.webhooks.outbound.hub import Hub
 from tests.webhooks.outbound.receiver import Receiver
 from webhooks.outbound.compose import compose_body
-from webhooks.outbound.fanout import count_waiting, fan_out
+from webhooks.outbound.fanout import FanOuts, count_waiting, fan_out
 from webhooks.outbound.filters import matches, vet_filter
 from webhooks.outbound.sweep import PATIENCE, give_up_poison, sweep
 
@@ -95,6 +96,83 @@ async def test_filters_leave_sequences_without_a_gap_and_take_exactly_what_they_
             event["id"] for event in events if matches(vet_filter(filter_), event["type"], event["data"])
         ]
         assert got[endpoint_id] == list(enumerate(taken, 1)), filter_
+
+
+async def hostile_tenant(hub: Hub, events: int) -> UUID:
+    """At the limits of what a tenant may ask of the fan-out: 100 endpoints with filters of nearly 4 KB."""
+    tenant = await hub.tenant()
+    made = await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+    costly = {"all": [{f"data.a{n}": {"nin": ["x" * 54]}} for n in range(49)]}
+    vet_filter(costly)
+    await hub.store.hub.execute(
+        "INSERT INTO webhook_endpoints (tenant_id, id, url, secret, filter)"
+        " SELECT tenant_id, gen_random_uuid(), url, secret, $2::text::jsonb FROM webhook_endpoints,"
+        " generate_series(1, 99) WHERE id = $1",
+        made.endpoint.id,
+        json.dumps(costly),
+    )
+    await hub.put(tenant, events)
+    return tenant
+
+
+async def fanned_out_of(hub: Hub, tenant: UUID) -> int:
+    return await hub.store.hub.fetchval(
+        "SELECT count(*)::integer FROM event_feed WHERE tenant_id = $1", tenant
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_quiet_tenants_event_waits_for_no_thousand_of_a_costly_ones(hub: Hub, batch: int):
+    hostile = await hostile_tenant(hub, 1000)
+    quiet = await hub.tenant()
+    await hub.endpoint(quiet, "http://127.0.0.1:9/hook")
+    fan_outs = FanOuts(hub.store.hub)
+    fan_outs.batch_events = batch
+    await fan_outs.next()  # one is under way when the quiet one's event comes
+    before = await fanned_out_of(hub, hostile)
+    await hub.put(quiet, 1)
+    fan_outs.batch_events = batch
+    await fan_outs.next()
+    assert await fanned_out_of(hub, quiet) == 1
+    assert await fanned_out_of(hub, hostile) - before <= 5
+    assert before <= 5
+
+
+async def test_a_quiet_tenants_turn_comes_among_many_costly_ones(hub: Hub):
+    """Each batch has room for few of theirs, and they have waited longer."""
+    hostile = [await hostile_tenant(hub, 20) for _ in range(5)]
+    quiet = await hub.tenant()
+    await hub.put(quiet, 1)
+    fan_outs = FanOuts(hub.store.hub)
+    batches = 0
+    while not await fanned_out_of(hub, quiet):
+        fan_outs.batch_events = 1
+        await fan_outs.next()
+        batches += 1
+    assert batches <= len(hostile) + 1
+    assert sum([await fanned_out_of(hub, one) for one in hostile]) < batches
+
+
+async def test_all_is_fanned_out_in_each_tenants_order_however_small_the_batches(hub: Hub):
+    tenants = [await hub.tenant() for _ in range(4)]
+    wanted = {}
+    for at, tenant in enumerate(tenants):
+        await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+        wanted[tenant] = await hub.emit(tenant, 3 + 2 * at)
+    fan_outs = FanOuts(hub.store.hub)
+    sizes = []
+    while True:
+        fan_outs.batch_events = 3
+        fanned = await fan_outs.next()
+        sizes.append(fanned.events)
+        if fanned.is_last:
+            break
+    assert sizes == [3] * 8
+    rows = await hub.store.hub.fetch("SELECT tenant_id, event_id FROM event_feed ORDER BY tenant_id, seq")
+    got = {tenant: [] for tenant in tenants}
+    for row in rows:
+        got[row["tenant_id"]].append(print_id(Kind.EVENT, row["event_id"]))
+    assert got == wanted
 
 
 async def test_a_second_fan_out_is_told_that_one_is_under_way(hub: Hub):
