@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from engine.ceremony import view
 from engine.ceremony.pages.assets import address_of, address_of_theme
-from engine.ceremony.pages.catalogue import has, language_of, placeholders, say, section
+from engine.ceremony.pages.catalogue import has, placeholders, say, section
+from engine.ceremony.pages.wording import language_of
 from engine.ceremony.prepare_view import PreparePage, PrepareStartPage
 from engine.ceremony.verify_view import VerifyPage
 

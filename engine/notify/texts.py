@@ -17,11 +17,11 @@ import msgspec
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from engine.ceremony.pages import wording
 from engine.ceremony.pages.colours import lighten_for, shades_of
 from engine.notify.letterhead import PLAIN, Letterhead
 from engine.notify.notice import VALUES, Notice, NoticeKind
 
-LANGUAGES = ("en", "de")
 _FOLDER = resources.files("engine.notify.templates")
 # What would move the letters around it (or a header into the next line): no name and no subject needs them.
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -118,9 +118,7 @@ def write_sms(notice: Notice, *, product: str) -> str:
 
 
 def language_of(notice: Notice) -> str:
-    """The nearest language that we speak: "de-AT" is German, what we do not know is English."""
-    wanted = re.split(r"[-_]", notice.language.lower(), maxsplit=1)[0]
-    return wanted if wanted in LANGUAGES else LANGUAGES[0]
+    return wording.language_of(notice.language)
 
 
 def one_line(value: str) -> str:

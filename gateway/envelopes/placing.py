@@ -16,7 +16,7 @@ import msgspec
 
 from config.logging import request_id
 from config.vault import Place
-from engine.ceremony.pages.catalogue import language_of
+from engine.ceremony.pages.wording import language_of
 from gateway.envelopes.facts import envelope_event
 from gateway.envelopes.store import load_envelope
 from gateway.services import Caller, Services

@@ -32,7 +32,7 @@ from gateway.http.portal import deliveries as portal_deliveries
 from gateway.http.portal import endpoints as portal_endpoints
 from gateway.http.portal import entry as portal
 from gateway.http.portal import events as portal_events
-from gateway.http.portal import files, links
+from gateway.http.portal import links
 from gateway.http.portal import replays as portal_replays
 from gateway.http.portal import secrets as portal_secrets
 from gateway.http.portal import verify as portal_verify
@@ -215,7 +215,7 @@ OPEN_ROUTES: list[ControllerRouterHandler] = [
     health.ready,  # GET /ready
     health.prometheus,  # GET /metrics
     static.page_file,  # GET /sign/static/{name}
-    files.console_file,  # GET /console/static/{name}
+    static.console_file,  # GET /console/static/{name}
     branding.logo,  # GET /sign/brand/{id}
     webhook_keys.public_keys,  # GET /.well-known/countersign/webhook-keys/{id}
 ]

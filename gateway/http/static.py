@@ -1,4 +1,4 @@
-"""The pages' own files over HTTP. They belong to nobody, tell nothing, and need no key and no session."""
+"""Pages' own files over HTTP. They belong to nobody, tell nothing, and need no key and no session."""
 
 from typing import Any
 
@@ -6,13 +6,26 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from engine.ceremony.pages.assets import find_asset
+from engine.ceremony.pages import assets
+from engine.ceremony.pages.served_files import Asset
+from gateway.console import assets as console
+from gateway.http.open_routes import OPEN
 
 
-@get("/sign/static/{name:path}", opt={"open": True}, include_in_schema=False, sync_to_thread=False)
+@get(f"{assets.PREFIX}/{{name:path}}", sync_to_thread=False, **OPEN)
 def page_file(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-    """One file of engine/ceremony/pages/static, compressed for whoever takes it so."""
-    asset = find_asset(name.lstrip("/"))
+    """One file of engine/ceremony/pages/static."""
+    return _answer(request, assets.find_asset(name.lstrip("/")))
+
+
+@get(f"{console.PREFIX}/{{name:path}}", sync_to_thread=False, **OPEN)
+def console_file(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+    """One file of gateway/console/static."""
+    return _answer(request, console.find_asset(name.lstrip("/")))
+
+
+def _answer(request: Request[Any, Any, Any], asset: Asset | None) -> Response[bytes]:
+    """Compressed for whoever takes it so."""
     if asset is None:
         raise NotFoundException
     headers = {

@@ -16,7 +16,7 @@ from litestar.exceptions import ClientException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from engine.ceremony.pages.catalogue import language_of
+from engine.ceremony.pages.wording import language_accepted
 from engine.ceremony.verify_view import VerifyPage
 from engine.documents.examiners import ExaminerLost
 from engine.verification.known import find_public_facts
@@ -172,9 +172,4 @@ def _problem(services: Services, language: str, what: str, status: int) -> Respo
 
 
 def _language(request: Request[Any, Any, Any]) -> str:
-    """The first of the reader's languages that the pages have."""
-    for wanted in request.headers.get("accept-language", "").split(","):
-        name = wanted.partition(";")[0].strip().lower()
-        if name.partition("-")[0] == language_of(name):
-            return language_of(name)
-    return language_of("")
+    return language_accepted(request.headers.get("accept-language", ""))

@@ -1,60 +1,12 @@
-"""The pages' words: one TOML file per language, every key in each, placeholders in braces.
+"""The pages' words, in `locales/`."""
 
-A key that is missing raises: a page never shows a key, and a test compares the languages with each other and with
-what the templates and scripts ask for.
-"""
-
-import string
-import tomllib
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
-from typing import Final
 
-_LOCALES = Path(__file__).with_name("locales")
-LANGUAGES: Final = ("en", "de")
-FALLBACK: Final = "en"
+from engine.ceremony.pages.wording import Wording
 
-
-def language_of(wanted: str) -> str:
-    """The language that the pages have for a tag ("de-AT" is German); English for one that they lack."""
-    primary = wanted.replace("_", "-").partition("-")[0].lower()
-    return primary if primary in LANGUAGES else FALLBACK
-
-
-@cache
-def words(language: str) -> dict[str, str]:
-    """Every text of a language by its dotted key."""
-    text = (_LOCALES / f"{language}.toml").read_text(encoding="utf-8")
-    return dict(_flat(tomllib.loads(text), ""))
-
-
-def say(language: str, key: str, values: Mapping[str, str] | None = None) -> str:
-    """Raises KeyError for a key or a placeholder's value that is missing."""
-    text = words(language)[key]
-    return text.format_map(dict(values)) if values is not None else text
-
-
-def has(key: str) -> bool:
-    return key in words(FALLBACK)
-
-
-def placeholders(key: str, language: str = FALLBACK) -> frozenset[str]:
-    parsed = string.Formatter().parse(words(language)[key])
-    return frozenset(name for _, name, _, _ in parsed if name)
-
-
-def section(language: str, name: str) -> dict[str, str]:
-    """A section's texts by their last part: what a script is given."""
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): text for key, text in words(language).items() if key.startswith(prefix)}
-
-
-def _flat(table: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows
+_WORDING = Wording(Path(__file__).with_name("locales"))
+words = _WORDING.words
+say = _WORDING.say
+has = _WORDING.has
+placeholders = _WORDING.placeholders
+section = _WORDING.section

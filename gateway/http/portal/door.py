@@ -15,10 +15,11 @@ from uuid import UUID
 from litestar import Request, Response, Router
 from litestar.types import ControllerRouterHandler
 
+from engine.ceremony.pages.wording import language_accepted
 from engine.ceremony.refusals import SessionOver
 from engine.ceremony.view import Brand
 from gateway.console.access import PortalSession, find_portal_session, is_csrf
-from gateway.console.catalogue import has, language_accepted
+from gateway.console.catalogue import has
 from gateway.console.frame import PLAIN_BRAND, Frame, Trouble
 from gateway.console.view import PlainPage
 from gateway.http.portal.answers import cookie_name, portal_page

@@ -8,13 +8,13 @@ from typing import Any
 from litestar import HttpMethod, Request, Response, get, post, route
 from litestar.params import FromPath
 
+from engine.ceremony.pages.wording import language_accepted
 from gateway.console.access import (
     end_portal,
     find_portal_link,
     set_language,
     start_portal,
 )
-from gateway.console.catalogue import language_accepted
 from gateway.console.frame import Frame
 from gateway.console.view import PlainPage, StartPage
 from gateway.http.dependencies import TheServices

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from engine.ceremony.pages.wording import LANGUAGES
 from engine.notify.notice import VALUES, NoticeKind
-from engine.notify.texts import LANGUAGES, catalogue, write_letter, write_sms
+from engine.notify.texts import catalogue, write_letter, write_sms
 from tests.engine.notify.desk import LINK, make_code, make_request
 
 FULL = {name: f"the {name}" for name in VALUES} | {

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.ceremony.pages.catalogue import LANGUAGES, language_of, placeholders, say, words
+from engine.ceremony.pages.catalogue import placeholders, say, words
+from engine.ceremony.pages.wording import LANGUAGES, language_of
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "engine" / "ceremony" / "pages"
