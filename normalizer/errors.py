@@ -68,8 +68,8 @@ class NotFound(CallerError):
     code = "not_found"
     remedy = "Check the id and that the key belongs to the tenant that owns it."
 
-    def __init__(self, kind: str, printed_id: str) -> None:
-        super().__init__(f"There is no {kind} with the id {printed_id[:80]!r}.")
+    def __init__(self, kind: str, printed_id: str, *, remedy: str | None = None) -> None:
+        super().__init__(f"There is no {kind} with the id {printed_id[:80]!r}.", remedy=remedy)
 
 
 class InvalidTransition(CallerError):

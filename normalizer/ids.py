@@ -47,6 +47,11 @@ class Kind(StrEnum):
     DRIFT = "dft"
     REPLAY = "rpl"
 
+    @property
+    def noun(self) -> str:
+        """What people call it."""
+        return self.name.lower().replace("_", " ")
+
 
 class Ids:
     """Makes ids that sort by time of making, strictly within one factory."""
@@ -81,11 +86,11 @@ def read_id(kind: Kind, printed: str) -> UUID:
     """Raises NotFound for whatever is no id of this kind: a stranger's id and nonsense look the same."""
     prefix, _, body = printed.rpartition("_")
     if prefix != kind or len(body) != _PRINTED_LENGTH or body[0] > "7":
-        raise NotFound(kind, printed)
+        raise NotFound(kind.noun, printed)
     number = 0
     for letter in body:
         value = _VALUES.get(letter)
         if value is None:
-            raise NotFound(kind, printed)
+            raise NotFound(kind.noun, printed)
         number = (number << 5) | value
     return UUID(int=number)

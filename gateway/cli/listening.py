@@ -60,13 +60,11 @@ class Printer:
             }
             print(json.dumps(document, ensure_ascii=True), flush=True)
             return
-        data = event.get("data")
-        envelope = data.get("envelope_id", "") if isinstance(data, dict) else ""
         parts = [
             f"{message.received_at.astimezone():%H:%M:%S}",
             f"{message.verified.type:<24}",
             f"#{_plain(event.get('sequence', '-'))}",
-            _plain(envelope) or "-",
+            _plain(_envelope_of(event)) or "-",
             f"verified by {message.verified.scheme}",
             "-" if latency_ms is None else f"{latency_ms} ms",
         ]
@@ -161,6 +159,15 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 def _kept(headers: Iterable[tuple[str, str]]) -> "CIMultiDict[str]":
     return CIMultiDict((name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP)
+
+
+def _envelope_of(event: dict[str, Any]) -> object:
+    """Its id; "" for an event about none. What is thin, or about deliveries, has it as `envelope_id`."""
+    data = event.get("data")
+    if not isinstance(data, dict):
+        return ""
+    envelope = data.get("envelope")
+    return envelope.get("id", "") if isinstance(envelope, dict) else data.get("envelope_id", "")
 
 
 def _latency_ms(event: dict[str, Any], received_at: datetime) -> int | None:

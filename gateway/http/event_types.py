@@ -14,6 +14,7 @@ from normalizer.catalogue.schemas import FULL, THIN, data_schema, example_body
 from normalizer.catalogue.table import CATALOGUE, Entry
 from normalizer.errors import NotFound
 from normalizer.vocabulary import EventType
+from webhooks.outbound.event_names import suggest
 
 _OPT = {"scope": Scope.WEBHOOKS_READ}
 
@@ -58,7 +59,7 @@ async def find() -> list[EventTypeLine]:
 async def read(event_type: FromPath[str]) -> EventTypeView:
     """One event type with the schemas of its `data`, full and thin, and examples."""
     if event_type not in CATALOGUE:
-        raise NotFound("event type", event_type)
+        raise NotFound("event type", event_type, remedy=suggest(event_type))
     entry = CATALOGUE[EventType(event_type)]
     versions = {
         version: VersionView(_form(entry.type, FULL, version), _form(entry.type, THIN, version))

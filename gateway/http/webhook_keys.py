@@ -9,9 +9,11 @@ from litestar.params import FromPath, JSONBody
 
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.webhooks import READ, WRITE, EndpointView, view_endpoint
+from normalizer.errors import Finding
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint_keys import Generation, SignatureTest
 from webhooks.outbound.filter_check import try_filter, try_on_last_events
+from webhooks.outbound.filter_hints import find_filter_hints
 from webhooks.outbound.key_ring import read_public_keys
 from webhooks.outbound.sign import print_public_key
 
@@ -83,9 +85,12 @@ class FilterResult(msgspec.Struct, frozen=True):
 
 
 class FilterView(msgspec.Struct, frozen=True):
+    """`warnings`: what the filter asks about and no signature event has, so that nothing would ever pass."""
+
     tried: int
     matched: int
     results: tuple[FilterResult, ...]
+    warnings: tuple[Finding, ...]
 
 
 @post("/webhooks/{endpoint_id:str}/activate-secret", status_code=200, **WRITE)
@@ -126,7 +131,8 @@ async def check_filter(services: TheServices, caller: TheCaller, data: JSONBody[
             )
             for one in await try_on_last_events(services.database, caller.tenant_id, data.filter)
         ]
-    return FilterView(len(results), sum(one.matches for one in results), tuple(results))
+    matched, hints = sum(one.matches for one in results), find_filter_hints(data.filter, ())
+    return FilterView(len(results), matched, tuple(results), hints)
 
 
 @get("/.well-known/countersign/webhook-keys/{endpoint_id:str}", opt={"open": True}, include_in_schema=False)
@@ -139,6 +145,7 @@ async def public_keys(services: TheServices, endpoint_id: FromPath[str]) -> Resp
         keys.append(KeyView(print_public_key(found.current), "current", "ed25519"))
     if found.previous is not None:
         keys.append(KeyView(print_public_key(found.previous), "previous", "ed25519", found.previous_until))
+    keys += [KeyView(print_public_key(key), "previous", "ed25519", until) for key, until in found.older]
     headers = {"cache-control": f"public, max-age={CACHED_S}", "access-control-allow-origin": "*"}
     return Response(KeysView(print_id(Kind.ENDPOINT, own), tuple(keys)), headers=headers)
 

@@ -12,6 +12,7 @@ from config.secret import Secret
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.openapi import problems
 from gateway.tenants.scopes import Scope
+from normalizer.errors import Finding
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint import (
     Endpoint,
@@ -22,6 +23,7 @@ from webhooks.outbound.endpoint import (
     Payload,
     ShownOnce,
 )
+from webhooks.outbound.filter_hints import find_filter_hints
 from webhooks.outbound.schedule import RetryProfile
 from webhooks.outbound.sign import SignatureProfile, print_public_key
 from webhooks.outbound.sinks.target import SinkKind
@@ -106,7 +108,8 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
 
     `secret` signs X-Signature-Signature as it stands; `standard_secret` is the form that Standard Webhooks
     libraries take. They differ only for a secret of your own without the prefix whsec_. `verify_key` is public:
-    it verifies v1a. Of sensitive headers only the names are shown.
+    it verifies v1a. Of sensitive headers only the names are shown. `warnings`: what the filter asks about and no
+    event of this endpoint's has, so that nothing would ever pass.
     """
 
     id: str
@@ -139,6 +142,7 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     cutover_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    warnings: tuple[Finding, ...] = ()
     secret: str | None = None
     standard_secret: str | None = None
 
@@ -242,7 +246,8 @@ def view_endpoint(endpoint: Endpoint) -> EndpointView:
     shown = {name: getattr(endpoint, name) for name in _SHOWN}
     for name in ("verify_key", "previous_verify_key"):
         shown[name] = None if shown[name] is None else print_public_key(shown[name])
-    return EndpointView(id=print_id(Kind.ENDPOINT, endpoint.id), **shown)
+    hints = find_filter_hints(endpoint.filter, endpoint.events)
+    return EndpointView(id=print_id(Kind.ENDPOINT, endpoint.id), warnings=hints, **shown)
 
 
 def _shown(shown: ShownOnce) -> EndpointView:
@@ -254,5 +259,7 @@ def _shown(shown: ShownOnce) -> EndpointView:
 
 
 _SHOWN = tuple(
-    name for name in EndpointView.__struct_fields__ if name not in {"id", "secret", "standard_secret"}
+    name
+    for name in EndpointView.__struct_fields__
+    if name not in {"id", "warnings", "secret", "standard_secret"}
 )

@@ -17,6 +17,20 @@ async def patch(tenant: Tenant, made: dict[str, Any], body: dict[str, Any]) -> A
     return await tenant.client.patch(f"{API}/webhooks/{made['id']}", json=body)
 
 
+async def test_a_filter_that_no_event_can_pass_is_taken_and_warned_of(acme: Tenant) -> None:
+    made = await acme.made(HOOK | {"filter": {"data.status": "completed"}}, "/webhooks")
+    (warning,) = made["warnings"]
+    assert warning == {
+        "where": "/filter/data.status",
+        "problem": "no event that this endpoint asks for has data.status",
+        "remedy": "Did you mean data.envelope.status?",
+    }
+    checked = (await acme.post("/webhooks/filter-check", {"filter": {"data.status": "completed"}})).json()
+    assert checked["warnings"] == [warning]
+    mended = await patch(acme, made, {"filter": {"data.envelope.status": "completed"}})
+    assert mended.json()["warnings"] == []
+
+
 async def test_an_endpoint_shows_its_options_and_of_secrets_only_that_they_are_there(acme: Tenant) -> None:
     given = HOOK | {
         "filter": {"data.status": ["completed", "voided"]},
@@ -154,4 +168,5 @@ async def test_a_filter_is_tried_on_the_tenants_own_last_events(world: World, ac
         "tried": 0,
         "matched": 0,
         "results": [],
+        "warnings": [],
     }

@@ -34,6 +34,12 @@ def test_what_is_no_id_is_not_found(text: str) -> None:
         assert print_id(kind, value) == text
 
 
+def test_nonsense_is_refused_in_the_words_of_an_id_that_is_not_there() -> None:
+    with pytest.raises(NotFound) as refused:
+        read_id(Kind.API_KEY, "nonsense")
+    assert refused.value.detail == NotFound("api key", "nonsense").detail
+
+
 @pytest.mark.parametrize(
     "change", [str.upper, lambda text: text[:-1], lambda text: text + "0", lambda text: "rcp" + text[3:]]
 )

@@ -13,7 +13,6 @@ from yarl import URL
 
 from normalizer.canonical import Json
 from normalizer.errors import Finding, ValidationFailed
-from normalizer.vocabulary import EventType
 from webhooks.outbound.client_certificate import vet_server_ca
 from webhooks.outbound.endpoint import (
     Configuration,
@@ -22,6 +21,7 @@ from webhooks.outbound.endpoint import (
     NewEndpoint,
     OAuth,
 )
+from webhooks.outbound.event_names import find_unknown_types
 from webhooks.outbound.filters import vet_filter
 from webhooks.outbound.headers import merge_headers
 from webhooks.outbound.schedule import vet_custom_delays
@@ -40,12 +40,7 @@ def vet_events(events: Sequence[str]) -> tuple[str, ...]:
     """The types in the order given, each once. `*` alone, or nothing, means all."""
     if tuple(events) in {(), ("*",)}:
         return ()
-    known = {str(type_) for type_ in EventType}
-    unknown = [
-        Finding(f"/events/{place}", f"{event[:60]!r} is no event type", "See the list of event types.")
-        for place, event in enumerate(events)
-        if event not in known
-    ]
+    unknown = find_unknown_types(events, "/events")
     if unknown:
         raise ValidationFailed("The event filter names unknown types.", tuple(unknown))
     return tuple(dict.fromkeys(events))

@@ -45,16 +45,6 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
 
 
-_OUTCOMES = {
-    DeliveryState.SUCCEEDED: Outcome.DELIVERED,
-    DeliveryState.PENDING: Outcome.NOT_YET,
-    DeliveryState.LEASED: Outcome.NOT_YET,
-    DeliveryState.HELD: Outcome.STOPPED,
-    DeliveryState.EXHAUSTED: Outcome.STOPPED,
-    DeliveryState.CANCELLED: Outcome.STOPPED,
-}
-
-
 class AtEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """`delivery` None: there is none, and `reasons` say why."""
 
@@ -91,7 +81,7 @@ async def read_event_deliveries(
     found = [
         AtEndpoint(
             endpoint_id=one.endpoint_id,
-            outcome=_OUTCOMES[one.state],
+            outcome=_outcome(one),
             delivery=one,
             reasons=one.reasons,
         )
@@ -105,6 +95,12 @@ async def read_event_deliveries(
         occurred_at=event["occurred_at"],
         endpoints=tuple(sorted(found, key=_by_endpoint)),
     )
+
+
+def _outcome(made: Delivery) -> Outcome:
+    if made.state is DeliveryState.SUCCEEDED:
+        return Outcome.DELIVERED
+    return Outcome.STOPPED if made.is_stopped else Outcome.NOT_YET
 
 
 def _by_endpoint(one: AtEndpoint) -> UUID:

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from normalizer.ids import Kind, print_id
 from webhooks.outbound.delivery_state import DeliveryState
-from webhooks.outbound.reason import Reason
+from webhooks.outbound.reason import ORDER_HELD, Reason
 
 _NOT_SENT = "not sent: "
 _MOST_WORDS = 300
@@ -105,7 +105,7 @@ def _blocked(row: asyncpg.Record) -> Reason:
         "sequence": str(row["blocked_sequence"]),
     }
     if row["blocked_state"] == DeliveryState.EXHAUSTED:
-        return Reason("order_held", which)
+        return Reason(ORDER_HELD, which)
     return Reason("order_kept", {**which, "state": row["blocked_state"]})
 
 

@@ -17,13 +17,13 @@ from normalizer.errors import CallerError, Finding, NotFound, ValidationFailed
 from normalizer.ids import Kind, print_id
 from normalizer.vocabulary import EventType
 from webhooks.outbound.compose import FULL, compose_body, message_id, refer_to_ledger
+from webhooks.outbound.event_names import find_unknown_types
 from webhooks.outbound.read import DeliveryState
 
 # A filter looks at this many numbers for one page: its cost is bounded, and the cursor moves on all the same.
 WINDOW = 5_000
 # More waiting events than this are "a lot".
 MOST_LAG = 10_000
-_TYPES = frozenset(map(str, EventType))
 
 
 class FeedExpired(CallerError):
@@ -174,10 +174,9 @@ async def read_endpoint_feed(
 
 def vet_types(names: Sequence[str]) -> tuple[EventType, ...]:
     """Raises ValidationFailed for a name that is no type: it would match nothing, for ever."""
-    unknown = [name for name in names if name not in _TYPES]
+    unknown = find_unknown_types(names, "?types", numbered=False)
     if unknown:
-        found = tuple(Finding("?types", f"{name[:60]!r} is no event type") for name in unknown)
-        raise ValidationFailed("The feed was asked for unknown types.", found)
+        raise ValidationFailed("The feed was asked for unknown types.", tuple(unknown))
     return tuple(EventType(name) for name in names)
 
 

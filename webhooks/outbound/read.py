@@ -15,7 +15,7 @@ from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
 from webhooks.outbound.delivery_state import UNDELIVERED, DeliveryState
 from webhooks.outbound.explanations import CIRCUMSTANCES, JOINS, explain
-from webhooks.outbound.reason import Reason, in_english
+from webhooks.outbound.reason import ORDER_HELD, Reason, in_english
 
 __all__ = [
     "UNDELIVERED",
@@ -53,6 +53,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def explanation(self) -> str:
         return in_english(self.reasons)
+
+    @property
+    def is_stopped(self) -> bool:
+        """It does not go out by itself: somebody has to act."""
+        return self.state in _STOPPED or any(reason.word == ORDER_HELD for reason in self.reasons)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +100,7 @@ class Undelivered(msgspec.Struct, frozen=True, kw_only=True):
     oldest_at: datetime
 
 
+_STOPPED = frozenset({DeliveryState.HELD, DeliveryState.EXHAUSTED, DeliveryState.CANCELLED})
 _SELECT = (
     "SELECT d.id, d.event_id, o.type AS event_type, o.envelope_id, d.endpoint_id, d.sequence, d.state,"
     " d.attempt AS attempts, d.tries, d.replays, d.possibly_delivered, d.due_at, d.last_status, d.last_error,"

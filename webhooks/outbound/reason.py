@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+ORDER_HELD: Final = "order_held"  # the one reason for which what is pending does not go out by itself
 ENGLISH: Final[Mapping[str, str]] = {
     # one delivery: what is over
     "answered": "The endpoint answered {status}.",
@@ -35,7 +36,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "breaker_probing": (
         "The endpoint has failed and is tried with one delivery now; this one follows when that one arrives."
     ),
-    "order_held": (
+    ORDER_HELD: (
         "An earlier event of the same envelope ({delivery}, sequence {sequence}) was given up, and the endpoint holds"
         " the order: replay that one, or change the endpoint's `ordering`."
     ),

@@ -51,15 +51,19 @@ class ReplayDesk:
             )
             if row is None:
                 raise NotFound("delivery", print_id(Kind.DELIVERY, delivery_id))
-            if not row["active"]:
+            if row["active"] is None:
                 raise Conflict(
-                    "The delivery's endpoint is switched off or deleted.", remedy="Switch the endpoint on."
+                    "The delivery's endpoint is deleted.", remedy="Read the event from the feed of events."
                 )
+            if not row["active"]:
+                raise Conflict("The delivery's endpoint is switched off.", remedy="Switch the endpoint on.")
             replayed = await self._take_back(tx, tenant_id, None, delivery_id, 1, actor, source)
             if not replayed.deliveries:
                 raise Conflict(
-                    f"The delivery is {row['state']}: only succeeded and exhausted ones can be sent again."
+                    f"The delivery is {row['state']}: only succeeded and exhausted ones can be sent again.",
+                    remedy="Read the delivery: its explanation says what it waits for.",
                 )
+            replayed = Replayed(replayed.deliveries, is_complete=True)  # it was the one that was named
             await tx.commit()
         await self._wake(await self._mailboxes(tenant_id, replayed.deliveries))
         return replayed

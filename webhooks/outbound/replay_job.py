@@ -16,7 +16,8 @@ from normalizer.errors import Finding, ValidationFailed
 from normalizer.events import SYSTEM, Actor, Event, ResourceType, Source
 from normalizer.ids import Ids, Kind, print_id
 from normalizer.moments import vet_moment
-from normalizer.vocabulary import EventType, LedgerType
+from normalizer.vocabulary import LedgerType
+from webhooks.outbound.event_names import find_unknown_types
 from webhooks.outbound.facts import BY_DELIVERER
 from webhooks.outbound.read import DeliveryState
 
@@ -90,10 +91,17 @@ class Selected(msgspec.Struct, frozen=True):
 
 def vet_criteria(wanted: ReplayCriteria) -> None:
     """Raises ValidationFailed with everything that is wrong."""
-    findings = _states(wanted) + _types(wanted) + _times(wanted) + _ranges(wanted)
+    findings = [
+        *_states(wanted),
+        *find_unknown_types(wanted.event_types, "/event_types"),
+        *_times(wanted),
+        *_ranges(wanted),
+    ]
     rate = wanted.rate_per_second
     if rate is not None and not SLOWEST <= rate <= FASTEST:
-        findings.append(Finding("/rate_per_second", f"between {SLOWEST:g} and {FASTEST:g}"))
+        findings.append(
+            Finding("/rate_per_second", f"between {SLOWEST:g} and {FASTEST:g}", "Leave it out for no limit.")
+        )
     if findings:
         raise ValidationFailed("This replay is not possible.", tuple(findings))
 
@@ -102,18 +110,13 @@ def _states(wanted: ReplayCriteria) -> list[Finding]:
     if not wanted.states:
         return [Finding("/states", "No state is named.", "Name exhausted, succeeded or both.")]
     return [
-        Finding(f"/states/{place}", f"What is {state} goes out by itself or cannot be sent again.")
+        Finding(
+            f"/states/{place}",
+            f"What is {state} goes out by itself or cannot be sent again.",
+            "Name exhausted, succeeded or both.",
+        )
         for place, state in enumerate(wanted.states)
         if state not in REPLAYABLE
-    ]
-
-
-def _types(wanted: ReplayCriteria) -> list[Finding]:
-    known = {str(type_) for type_ in EventType}
-    return [
-        Finding(f"/event_types/{place}", f"{type_[:60]!r} is no event type", "See the list of event types.")
-        for place, type_ in enumerate(wanted.event_types)
-        if type_ not in known
     ]
 
 

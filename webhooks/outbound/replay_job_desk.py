@@ -126,7 +126,10 @@ class ReplayJobDesk:
         async with self._database.transaction(tenant_id) as tx:
             before = await rows.read_replay(tx, tenant_id, replay_id, lock=True)
             if before.state not in allowed:
-                raise Conflict(f"The replay is {before.state.value}: it cannot become {state.value}.")
+                raise Conflict(
+                    f"The replay is {before.state.value}: it cannot become {state.value}.",
+                    remedy="One that runs can be paused, one that is paused goes on; else start a new one.",
+                )
             if state is ReplayState.RUNNING:
                 await _refuse_unless_on(tx, tenant_id, before.criteria)
             await rows.set_state(tx, tenant_id, replay_id, state)

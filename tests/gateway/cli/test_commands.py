@@ -70,7 +70,7 @@ async def test_an_administrators_key_has_the_administrators_scope_only(cli):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("key", "list", "--tenant", "ten_nonsense"), "There is no ten with the id 'ten_nonsense'"),
+        (("key", "list", "--tenant", "ten_nonsense"), "There is no tenant with the id 'ten_nonsense'"),
         (("key", "create", "--tenant", "system", "--label", "x", "--scope", "nonsense"), "nonsense"),
         (("key", "create", "--tenant", "system", "--label", "x", "--expires-days", "0"), "--expires-days"),
         (("ledger", "verify", "--envelope", "env_00000000000000000000000000"), "There is no envelope"),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -20,12 +21,18 @@ from config.errors import ConfigError
 from config.secret import Secret
 from gateway.app import create_app
 from gateway.cli.listen import listen_until
+from gateway.cli.listening import Message, Printer
 from gateway.cli.main import _parser
 from gateway.deliverer import run
+from normalizer.canonical import canonical_bytes
+from normalizer.catalogue.samples import ENVELOPE_ID
+from normalizer.catalogue.schemas import FULL, THIN, example_body
+from normalizer.vocabulary import EventType
 from tests.gateway.cli.command import CommandLine, clean_environ
 from tests.gateway.world import Tenant, World
 from tests.webhooks.inbound.listen import listen as serve_app
 from tests.webhooks.outbound.receiver import Received, Receiver, serve
+from webhooks.verify import Verified
 
 WITHIN_S = 60
 
@@ -122,6 +129,24 @@ async def test_deliveries_are_verified_printed_and_the_endpoint_goes_with_the_co
         assert (status, f"{listener.endpoint} is deleted." in said) == (0, True)
         assert "Traceback" not in said
     assert (await acme.get(f"/webhooks/{listener.endpoint}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "named"),
+    [("envelope.sent", FULL, True), ("envelope.sent", THIN, True), ("endpoint.failing", FULL, False)],
+)
+def test_line_names_the_envelope_in_every_form_of_the_body(
+    type_: str, payload: str, named: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = example_body(EventType(type_), payload)
+    message = Message(
+        received_at=datetime.now(UTC),
+        verified=Verified(str(body["id"]), type_, 1, "v1"),
+        body=canonical_bytes(body),
+        answer=None,
+    )
+    Printer(as_json=False).message(message)
+    assert (ENVELOPE_ID in capsys.readouterr().out) == named
 
 
 @asynccontextmanager

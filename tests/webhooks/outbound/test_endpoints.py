@@ -223,7 +223,8 @@ async def test_one_delivery_is_replayed_also_after_success_but_not_while_it_wait
         await hub.emit(tenant)
         await hub.settled(1)
         [delivery] = await list_deliveries(hub.store.app, tenant, DeliveryFilter())
-        await desk.replay_delivery(tenant, delivery.id, ACTOR, SOURCE)
+        replayed = await desk.replay_delivery(tenant, delivery.id, ACTOR, SOURCE)
+        assert (replayed.deliveries, replayed.is_complete) == ((delivery.id,), True)
         await hub.until(lambda: len(receiver.requests) == 2)
         await hub.settled(1)
     assert len(set(receiver.ids)) == 1

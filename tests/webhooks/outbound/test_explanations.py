@@ -118,8 +118,9 @@ async def test_an_earlier_event_of_the_envelope_is_named_with_its_state(hub: Hub
     tenant = await hub.tenant()
     made = await hub.endpoint(tenant, NOWHERE)
     envelope = hub.ids.new()
-    await hub.emit(tenant, 3, envelope_id=envelope)
+    events = await hub.emit(tenant, 3, envelope_id=envelope)
     await fan_out(hub.store.hub)
+    assert (await at(hub, tenant, events[2]))[made.endpoint.id][0] is Outcome.NOT_YET
     first = print_id(Kind.DELIVERY, (await hub.deliveries())[0]["id"])
     assert await explanation(hub, tenant, 3) == (
         f"An earlier event of the same envelope has not arrived yet ({first}, sequence 1, pending); order is kept."
@@ -133,6 +134,7 @@ async def test_an_earlier_event_of_the_envelope_is_named_with_its_state(hub: Hub
         f"An earlier event of the same envelope ({first}, sequence 1) was given up, and the endpoint holds the order:"
         " replay that one, or change the endpoint's `ordering`."
     )
+    assert (await at(hub, tenant, events[2]))[made.endpoint.id][0] is Outcome.STOPPED, "not by itself"
     await hub.store.hub.execute("UPDATE webhook_endpoints SET ordering = 'none'")
     assert await explanation(hub, tenant, 3) == "It waits for its first attempt."
     assert made.endpoint.active
