@@ -23,6 +23,7 @@ from litestar.types import Send
 from config.errors import StoreUnavailable
 from config.logging import request_id as _request_id
 from engine.ceremony import refusals as ceremony
+from gateway.http.expected import explain_refusal
 from gateway.http.sign import refusals as door
 from gateway.tenants.api_keys import NotAllowed, NotAuthenticated
 from normalizer import errors as domain
@@ -185,7 +186,7 @@ def handle_framework_error(request: Request[Any, Any, Any], error: HTTPException
     match error:
         case ValidationException():
             return problem_response(
-                domain.ValidationFailed("The request is not as documented.", _findings(error))
+                domain.ValidationFailed("The request is not as documented.", _findings(request, error))
             )
         case NotFoundException():
             return problem_response(domain.NotFound("resource", request.url.path))
@@ -239,14 +240,23 @@ def _headers(error: CountersignError) -> dict[str, str]:
     return {}
 
 
-def _findings(error: ValidationException) -> tuple[Finding, ...]:
+def _findings(request: Request[Any, Any, Any], error: ValidationException) -> tuple[Finding, ...]:
     extra = error.extra if isinstance(error.extra, list) else []
     if len(extra) == 1 and isinstance(extra[0], dict) and extra[0].get("message") == "'data'":
         # Litestar names its own parameter here.
         return (Finding("/", "The body is missing.", "Send a JSON object."),)
     return tuple(
-        Finding(_pointer(entry), str(entry.get("message", ""))) for entry in extra if isinstance(entry, dict)
+        explain_refusal(_annotation(request, entry), _pointer(entry), str(entry.get("message", "")))
+        for entry in extra
+        if isinstance(entry, dict)
     )
+
+
+def _annotation(request: Request[Any, Any, Any], entry: dict[str, Any]) -> Any:
+    """What the route takes there; None for a parameter that is called otherwise in the route's code."""
+    name = "data" if entry.get("source", "body") == "body" else str(entry.get("key", ""))
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
+    return parameter.annotation if parameter is not None else None
 
 
 def _pointer(entry: dict[str, Any]) -> str:
