@@ -1,13 +1,15 @@
 """Use cases of an endpoint's keys: rotate them, change over now, show what they make of a body.
 
-A rotation moves the secret and the Ed25519 key together; both generations sign during the overlap. What a key would
+A rotation moves the secret and the Ed25519 key together; each generation signs until its own overlap ends, also
+where the next rotation comes before that. What a key would
 sign is shown to whoever may rotate it, and to nobody who may only read: it is as good as the key for that body.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from config.clock import Clock
@@ -22,7 +24,13 @@ from normalizer.vocabulary import LedgerType
 from webhooks.outbound import endpoint_store as rows
 from webhooks.outbound.endpoint import Endpoint, ShownOnce
 from webhooks.outbound.facts import endpoint_event
-from webhooks.outbound.key_ring import KEY_COLUMNS, open_key_ring
+from webhooks.outbound.key_ring import (
+    KEY_COLUMNS,
+    OldGeneration,
+    open_key_ring,
+    open_old_generations,
+    seal_older,
+)
 from webhooks.outbound.ports import RecordEvents
 from webhooks.outbound.sign import (
     SigningKeys,
@@ -34,6 +42,9 @@ from webhooks.outbound.sign import (
     vet_secret,
 )
 from webhooks.outbound.vaulted import SecretColumn, open_secret, open_seed, seal_secret, seal_seed
+
+# Every one of them signs every message, and a header has its bounds.
+MOST_GENERATIONS = 5
 
 LONGEST_OVERLAP = timedelta(days=7)
 USUAL_OVERLAP = timedelta(hours=24)
@@ -80,8 +91,9 @@ class EndpointKeys:
         overlap: timedelta = USUAL_OVERLAP,
         cutover: timedelta | None = None,
     ) -> ShownOnce:
-        """Both secrets sign the standard header for `overlap`; the design's header, which has room for one
-        signature, changes over after `cutover` (half of the overlap unless said otherwise).
+        """Both secrets sign the standard header for `overlap`, and older ones until their own overlap ends; the
+        design's header, which has room for one signature, changes over after `cutover` (half of the overlap unless
+        said otherwise). No overlap ends every older secret at once. Raises Conflict when too many sign already.
         """
         cutover = overlap / 2 if cutover is None else cutover
         _vet_times(overlap, cutover)
@@ -89,8 +101,16 @@ class EndpointKeys:
         now = self._clock.now()
         async with self._database.transaction(tenant_id) as tx:
             before = await rows.read_endpoint(tx, tenant_id, endpoint_id, lock=True)
+            row = await self._read_keys(tx, tenant_id, endpoint_id)
+            old = await open_old_generations(self._vault, tx, row, now=now) if overlap else []
+            _vet_generations(old)
             columns = await self._next_generation(tx, before, new_secret)
-            columns |= {"previous_until": now + overlap, "cutover_at": now + cutover}
+            columns |= await seal_older(self._vault, tx, tenant_id, endpoint_id, old)
+            columns |= {
+                "previous_until": now + overlap,
+                "cutover_at": now + cutover,
+                "previous_cutover_at": before.cutover_at,
+            }
             endpoint = await rows.update_endpoint(tx, tenant_id, endpoint_id, columns)
             facts: dict[str, Json] = {
                 "own_secret": secret is not None,
@@ -130,13 +150,7 @@ class EndpointKeys:
             )
         async with self._database.transaction(tenant_id) as tx:
             endpoint = await rows.read_endpoint(tx, tenant_id, endpoint_id)
-            row = await tx.driver.fetchrow(
-                f"SELECT {KEY_COLUMNS} FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
-                tenant_id,
-                endpoint_id,
-            )
-            if row is None:
-                raise AssertionError("the endpoint was read in this transaction")
+            row = await self._read_keys(tx, tenant_id, endpoint_id)
             ring = await open_key_ring(self._vault, tx, row)
         now = self._clock.now()
         second = int(now.timestamp()) if timestamp is None else timestamp
@@ -154,6 +168,16 @@ class EndpointKeys:
         return SignatureTest(
             message, second, headers, generations[0], generations[1] if len(live) > 1 else None
         )
+
+    async def _read_keys(self, tx: Transaction, tenant_id: UUID, endpoint_id: UUID) -> asyncpg.Record:
+        row = await tx.driver.fetchrow(
+            f"SELECT {KEY_COLUMNS} FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
+            tenant_id,
+            endpoint_id,
+        )
+        if row is None:
+            raise AssertionError("the endpoint was read in this transaction")
+        return row
 
     async def _next_generation(
         self, tx: Transaction, before: Endpoint, new_secret: Secret
@@ -211,6 +235,17 @@ def _vet_times(overlap: timedelta, cutover: timedelta) -> None:
     if not timedelta(0) <= cutover <= overlap:
         raise ValidationFailed(
             "The cutover lies within the overlap.", (Finding("/cutover_hours", "between 0 and the overlap"),)
+        )
+
+
+def _vet_generations(old: Sequence[OldGeneration]) -> None:
+    """`old`: those before the current one, which a rotation adds to them."""
+    if len(old) + 2 > MOST_GENERATIONS:
+        first = min(one.until for one in old)
+        raise Conflict(
+            f"{len(old) + 1} secrets sign already, as many as may beside a new one.",
+            remedy=f"Wait until the overlap of the oldest ends ({first:%Y-%m-%dT%H:%M:%SZ}), or rotate with"
+            " overlap_hours 0: that ends every older secret at once.",
         )
 
 

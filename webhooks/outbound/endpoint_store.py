@@ -17,11 +17,12 @@ from webhooks.outbound.sinks.target import SinkKind
 _COLUMNS = ", ".join(Endpoint.__struct_fields__)
 _SEALED = frozenset(
     {
-        "secret", "previous_secret", "signing_key", "previous_signing_key", "sensitive_headers", "client_key",
-        "oauth_secret", "sink_secret",
+        "secret", "previous_secret", "signing_key", "previous_signing_key", "older_keys", "sensitive_headers",
+        "client_key", "oauth_secret", "sink_secret",
     }
 )  # fmt: skip
-_WRITABLE = frozenset(Endpoint.__struct_fields__) | _SEALED
+_GENERATIONS = frozenset({"previous_cutover_at", "older_verify_keys", "older_until"})
+_WRITABLE = frozenset(Endpoint.__struct_fields__) | _SEALED | _GENERATIONS
 _FIXED = frozenset({"tenant_id", "id", "next_sequence", "revision", "created_at", "updated_at"})
 _JSON = frozenset({"filter", "headers", "oauth"})
 

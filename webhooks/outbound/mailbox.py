@@ -107,7 +107,7 @@ _READ = (
     "SELECT tenant_id, id, url, secret, previous_secret, previous_until, cutover_at, retry_profile,"
     " retry_schedule, timeout_seconds, signature_profile, max_in_flight, revision, headers,"
     " sensitive_headers, client_certificate, client_key, server_ca, oauth, oauth_secret, sink, sink_target,"
-    " sink_secret, signing_key, previous_signing_key"
+    " sink_secret, signing_key, previous_signing_key, previous_cutover_at, older_keys"
     " FROM webhook_endpoints WHERE id = ANY($1)"
 )
 

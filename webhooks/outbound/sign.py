@@ -5,7 +5,7 @@ a receiver does that follows the design documents. The standard header takes the
 `whsec_`, which is what every Standard Webhooks library does; a tenant's own text without that prefix is taken
 as UTF-8 in both, and its libraries are given `whsec_` + base64 of it. Beside the secret an endpoint has an Ed25519
 key, whose `v1a` signature anybody can verify by the published public key. During a rotation the standard header
-carries the signatures of both generations; the design's header has room for one and changes over at the cutover,
+carries the signatures of every live generation; the design's header has room for one and changes over at the cutover,
 and until then X-Signature-Signature-Next shows what the new secret signs.
 Must never log a key or a secret, and never sign anything but the bytes that are sent.
 Source: Standard Webhooks 1.0.0; the design documents (webhook headers).
@@ -73,20 +73,40 @@ class SigningKeys:
         return "sha256=" + mac.hexdigest()
 
 
+class OldKeys(msgspec.Struct, frozen=True):
+    """A generation that signs until its overlap ends. `cutover_at`: when the design's header took it up."""
+
+    keys: SigningKeys
+    until: datetime
+    cutover_at: datetime | None = None
+
+
 class KeyRing(msgspec.Struct, frozen=True):
-    """An endpoint's keys: the current one and, while a rotation overlaps, the one before it."""
+    """An endpoint's keys: the current ones and, while rotations overlap, those before them. `older`: before the
+    previous ones, newest first.
+    """
 
     current: SigningKeys
     previous: SigningKeys | None = None
     previous_until: datetime | None = None
     cutover_at: datetime | None = None
+    previous_cutover_at: datetime | None = None
+    older: tuple[OldKeys, ...] = ()
 
     def at(self, now: datetime) -> tuple[tuple[SigningKeys, ...], SigningKeys]:
-        """The keys of the standard header (newest first) and the one of the design's header."""
-        if self.previous is None or self.previous_until is None or now >= self.previous_until:
+        """The keys of the standard header (newest first) and the one of the design's header: the newest whose
+        cutover is past.
+        """
+        if self.previous is None:  # as nearly always
             return (self.current,), self.current
-        changed = self.cutover_at is None or now >= self.cutover_at
-        return (self.current, self.previous), (self.current if changed else self.previous)
+        live = [(self.current, self.cutover_at)]
+        if self.previous_until is not None and now < self.previous_until:
+            live.append((self.previous, self.previous_cutover_at))
+        live += [(one.keys, one.cutover_at) for one in self.older if now < one.until]
+        design = next(
+            (keys for keys, cutover_at in live if cutover_at is None or now >= cutover_at), live[-1][0]
+        )
+        return tuple(keys for keys, _ in live), design
 
 
 def standard_signatures(keys: Sequence[SigningKeys], signed: bytes) -> str:

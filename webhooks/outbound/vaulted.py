@@ -16,6 +16,7 @@ class SecretColumn(StrEnum):
     PREVIOUS = "previous_secret"
     SIGNING_KEY = "signing_key"  # the 32 bytes of an Ed25519 seed
     PREVIOUS_SIGNING_KEY = "previous_signing_key"
+    OLDER_KEYS = "older_keys"  # a JSON list of the generations before the previous one
     SENSITIVE_HEADERS = "sensitive_headers"  # a JSON object of texts
     CLIENT_KEY = "client_key"  # PEM
     OAUTH_SECRET = "oauth_secret"  # noqa: S105 - a column's name

@@ -88,6 +88,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     END
 $$;
 
+-- A rotation within the overlap of another: each generation signs until its own overlap ends. older_keys is vault
+-- ciphertext of those before the previous one, newest first; beside it what is public of each. *_cutover_at: when a
+-- generation takes over in the header that has room for one signature.
+ALTER TABLE webhook_endpoints
+    ADD COLUMN previous_cutover_at timestamptz,
+    ADD COLUMN older_keys bytea,
+    ADD COLUMN older_verify_keys bytea[] NOT NULL DEFAULT '{}',
+    ADD COLUMN older_until timestamptz[] NOT NULL DEFAULT '{}';
+
 -- What an event of a tenant costs the fan-out, beside others': its filters are asked one by one.
 ALTER TABLE webhook_endpoints
     ADD COLUMN filter_bytes integer GENERATED ALWAYS AS (coalesce(octet_length(filter::text), 0)) STORED;

@@ -12,7 +12,7 @@ from tests.webhooks.outbound.hub import ACTOR, SOURCE, Hub
 from tests.webhooks.outbound.receiver import Receiver
 from tests.webhooks.outbound.test_sign import naive_design_signature
 from webhooks.outbound.endpoint import Endpoint
-from webhooks.outbound.key_ring import PublicKeys, read_public_keys
+from webhooks.outbound.key_ring import KEY_COLUMNS, PublicKeys, open_old_generations, read_public_keys
 from webhooks.outbound.sign import SigningKeys, print_public_key, public_key
 from webhooks.outbound.vaulted import SecretColumn, open_seed
 from webhooks.verify import NotVerified, verify_any
@@ -91,6 +91,68 @@ async def test_the_next_design_signature_stands_beside_the_old_one_until_the_cut
     assert "X-Signature-Signature-Next" not in after.headers
     with pytest.raises(Conflict):
         await hub.desk.activate_secret(tenant, made.endpoint.id, ACTOR, SOURCE)
+
+
+async def test_a_rotation_within_the_overlap_of_another_takes_no_key_away(hub: Hub, receiver: Receiver):
+    tenant = await hub.tenant()
+    made = await hub.endpoint(tenant, receiver.url)
+    second = await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE)
+    third = await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE, overlap=timedelta(hours=48))
+    keys = [one.endpoint.verify_key for one in (third, second, made)]
+    during = await published(hub, made.endpoint)
+    assert (during.current, during.previous, [key for key, _ in during.older]) == (keys[0], keys[1], keys[2:])
+    assert during.older[0][1] == second.endpoint.previous_until
+    async with hub.delivering():
+        await hub.emit(tenant)
+        await hub.until(lambda: receiver.requests)
+        await hub.store.hub.execute(
+            "UPDATE webhook_endpoints SET older_until = ARRAY[now() - interval '1 s'], revision = revision + 1"
+        )
+    [request] = receiver.requests
+    for one in (made, second, third):
+        Webhook(one.secret.reveal()).verify(request.body, request.headers)
+        assert verify_any(request.headers, request.body, printed(one.endpoint.verify_key)).scheme == "v1a"
+    timestamp = request.headers["X-Signature-Timestamp"]
+    assert request.headers["X-Signature-Signature"] == naive_design_signature(
+        made.secret.reveal(), timestamp, request.body
+    )
+    assert (await published(hub, made.endpoint)).older == ()
+
+
+async def test_a_third_rotation_keeps_what_still_signs_and_drops_what_has_ended(hub: Hub):
+    """By the clock of the desk: the second's overlap has ended, the first's has not."""
+    tenant = await hub.tenant()
+    made = await hub.endpoint(tenant, URL)
+    now = hub.clock.now()
+    second = await hub.desk.rotate_secret(
+        tenant, made.endpoint.id, ACTOR, SOURCE, overlap=timedelta(hours=48)
+    )
+    third = await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE, overlap=timedelta(hours=1))
+    await hub.store.hub.execute(
+        "UPDATE webhook_endpoints SET previous_until = $1", now - timedelta(seconds=1)
+    )
+    fourth = await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE)
+    row = await hub.store.hub.fetchrow(f"SELECT {KEY_COLUMNS} FROM webhook_endpoints")
+    old = await open_old_generations(hub.vault, hub.store.hub, row, now=now)
+    assert [one.secret for one in old] == [third.secret.reveal(), made.secret.reveal()]
+    assert second.secret.reveal() not in repr(old)
+    assert (await published(hub, made.endpoint)).current == fourth.endpoint.verify_key
+
+
+async def test_a_sixth_secret_is_refused_until_one_ends_or_all_old_ones_are_ended(hub: Hub):
+    tenant = await hub.tenant()
+    made = await hub.endpoint(tenant, URL)
+    for hours in (5, 24, 24, 24):
+        await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE, overlap=timedelta(hours=hours))
+    first = (await published(hub, made.endpoint)).older[-1][1]
+    with pytest.raises(Conflict) as refused:
+        await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE)
+    assert refused.value.detail == "5 secrets sign already, as many as may beside a new one."
+    assert f"{first:%Y-%m-%dT%H:%M:%SZ}" in refused.value.remedy
+    assert "overlap_hours 0" in refused.value.remedy
+    last = await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE, overlap=timedelta(0))
+    assert await published(hub, made.endpoint) == PublicKeys(last.endpoint.verify_key, None, None)
+    await hub.desk.rotate_secret(tenant, made.endpoint.id, ACTOR, SOURCE)
 
 
 async def test_an_endpoint_older_than_v1a_gets_its_key_at_its_next_rotation(hub: Hub, receiver: Receiver):

@@ -14,6 +14,7 @@ from config.secret import Secret
 from normalizer.errors import ValidationFailed
 from webhooks.outbound.sign import (
     KeyRing,
+    OldKeys,
     SignatureProfile,
     SigningKeys,
     make_secret,
@@ -111,6 +112,44 @@ def test_a_rotation_signs_twice_in_the_standard_header_and_changes_over_in_the_d
     assert headers["X-Signature-Signature"] == naive_design_signature(
         key.reveal(), headers["X-Signature-Timestamp"], BODY
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "standard", "design"),
+    [
+        (1, "321", "1"),  # the second has rotated away from the first, whose own cutover is still to come
+        (13, "321", "2"),
+        (23, "321", "2"),
+        (25, "32", "2"),
+        (31, "32", "3"),
+        (49, "3", "3"),
+    ],
+)
+def test_each_generation_signs_until_its_own_overlap_ends_and_takes_over_at_its_own_cutover(
+    hours: int, standard: str, design: str
+):
+    first, second, third = (make_secret() for _ in range(3))
+    by_name = {"1": first, "2": second, "3": third}
+    start = datetime.now(UTC)
+    ring = KeyRing(
+        SigningKeys(third),
+        SigningKeys(second),
+        start + timedelta(hours=48),
+        start + timedelta(hours=30),
+        start + timedelta(hours=12),
+        (OldKeys(SigningKeys(first), start + timedelta(hours=24)),),
+    )
+    now = start + timedelta(hours=hours)
+    headers = headers_of(ring, now=now)
+    assert headers["webhook-signature"].split(" ") == [
+        headers_of(KeyRing(SigningKeys(by_name[name])), now=now)["webhook-signature"] for name in standard
+    ]
+    timestamp = headers["X-Signature-Timestamp"]
+    assert headers["X-Signature-Signature"] == naive_design_signature(
+        by_name[design].reveal(), timestamp, BODY
+    )
+    newest = None if design == "3" else naive_design_signature(third.reveal(), timestamp, BODY)
+    assert headers.get("X-Signature-Signature-Next") == newest
 
 
 def whsec(size: int) -> str:
