@@ -1,5 +1,6 @@
 """Tenants' webhook endpoints over HTTP: what they ask for, secrets, test events."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from gateway.tenants.scopes import Scope
 from normalizer.errors import Finding
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint import (
+    Configuration,
+    ConfigurationChange,
     Endpoint,
     EndpointChange,
     NewEndpoint,
@@ -31,67 +34,33 @@ from webhooks.outbound.sinks.target import SinkKind
 READ: dict[str, Any] = {"opt": {"scope": Scope.WEBHOOKS_READ}, "responses": problems(404)}
 WRITE: dict[str, Any] = {"opt": {"scope": Scope.WEBHOOKS_WRITE}, "responses": problems(404, 409)}
 _SECRETS = ("secret", "client_key", "oauth_secret", "sink_secret")
+Url = Annotated[str, msgspec.Meta(max_length=2048)]
+Description = Annotated[str, msgspec.Meta(max_length=500)]
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 
 
-class EndpointInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EndpointInput(Configuration, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`events` empty: all types. `secret`: your own, 24 bytes or more; without one we make it."""
 
-    url: Annotated[str, msgspec.Meta(max_length=2048)]
-    description: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    events: tuple[str, ...] = ()
-    active: bool = True
+    url: Url
+    description: Description = ""
     secret: str = ""
-    retry_profile: RetryProfile = RetryProfile.DESIGN
-    retry_schedule: tuple[int, ...] = ()
-    timeout_seconds: int = 30
-    signature_profile: SignatureProfile = SignatureProfile.BOTH
-    max_in_flight: int = 8
-    filter: dict[str, Any] | None = None
-    payload: Payload = Payload.FULL
-    headers: dict[str, str] = {}
-    sensitive_headers: dict[str, str] = {}
-    rate_per_second: float | None = None
-    ordering: Ordering = Ordering.SKIP
-    alert_email: str = ""
-    client_certificate: str = ""
+    sensitive_headers: Mapping[str, str] = {}
     client_key: str = ""
-    server_ca: str = ""
-    oauth: OAuth | None = None
     oauth_secret: str = ""
-    sink: SinkKind = SinkKind.HTTP
-    sink_target: str = ""
     sink_secret: str = ""
 
 
-class EndpointPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EndpointPatch(ConfigurationChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is left out stays, and null clears. In `headers` and `sensitive_headers` the named ones change and
     null removes one. A secret goes to another server only when it is given again.
     """
 
-    url: Annotated[str, msgspec.Meta(max_length=2048)] | None = None
-    description: Annotated[str, msgspec.Meta(max_length=500)] | None = None
-    events: tuple[str, ...] | None = None
-    active: bool | None = None
-    retry_profile: RetryProfile | None = None
-    retry_schedule: tuple[int, ...] | None = None
-    timeout_seconds: int | None = None
-    signature_profile: SignatureProfile | None = None
-    max_in_flight: int | None = None
-    payload: Payload | None = None
-    ordering: Ordering | None = None
-    sink: SinkKind | None = None
-    filter: dict[str, Any] | UnsetType | None = UNSET
-    headers: dict[str, str | None] | UnsetType | None = UNSET
+    url: Url | None = None
+    description: Description | None = None
     sensitive_headers: dict[str, str | None] | UnsetType | None = UNSET
-    rate_per_second: float | UnsetType | None = UNSET
-    alert_email: str | UnsetType | None = UNSET
-    client_certificate: str | UnsetType | None = UNSET
     client_key: str | UnsetType | None = UNSET
-    server_ca: str | UnsetType | None = UNSET
-    oauth: OAuth | UnsetType | None = UNSET
     oauth_secret: str | UnsetType | None = UNSET
-    sink_target: str | UnsetType | None = UNSET
     sink_secret: str | UnsetType | None = UNSET
 
 

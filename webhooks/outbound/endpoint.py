@@ -42,57 +42,15 @@ class OAuth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     audience: str = ""
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """`filter` None: every event of its types. `verify_key`: the Ed25519 public key that v1a is verified with,
-    None until the next rotation of an endpoint that is older than v1a.
-    """
-
-    tenant_id: UUID
-    id: UUID
-    url: str
-    description: str
-    events: tuple[str, ...]
-    active: bool
-    disabled_reason: str
-    retry_profile: RetryProfile
-    retry_schedule: tuple[int, ...]
-    timeout_seconds: int
-    signature_profile: SignatureProfile
-    max_in_flight: int
-    filter: Mapping[str, object] | None
-    payload: Payload
-    headers: Mapping[str, str]
-    sensitive_header_names: tuple[str, ...]
-    rate_per_second: float | None
-    ordering: Ordering
-    alert_email: str
-    client_certificate: str
-    server_ca: str
-    oauth: OAuth | None
-    sink: SinkKind
-    sink_target: str
-    verify_key: bytes | None
-    previous_verify_key: bytes | None
-    next_sequence: int
-    revision: int
-    previous_until: datetime | None
-    cutover_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """`events` empty: all types. `secret`: the tenant's own, 24 bytes or more; None makes one.
-
-    `client_key` belongs to `client_certificate`, `oauth_secret` to `oauth`, `sink_target` and `sink_secret`
-    ("user:password") to a sink that is not HTTP.
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant decides about an endpoint and may read again; its names are columns. `events` empty: all types;
+    `filter` None: every event of these types. `sink_target` belongs to a sink that is not HTTP.
     """
 
     url: str
     description: str = ""
     events: tuple[str, ...] = ()
     active: bool = True
-    secret: Secret | None = None
     retry_profile: RetryProfile = RetryProfile.DESIGN
     retry_schedule: tuple[int, ...] = ()
     timeout_seconds: int = 30
@@ -101,25 +59,33 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     filter: Mapping[str, object] | None = None
     payload: Payload = Payload.FULL
     headers: Mapping[str, str] = {}
-    sensitive_headers: Mapping[str, Secret] = {}
     rate_per_second: float | None = None
     ordering: Ordering = Ordering.SKIP
     alert_email: str = ""
     client_certificate: str = ""
-    client_key: Secret | None = None
     server_ca: str = ""
     oauth: OAuth | None = None
-    oauth_secret: Secret | None = None
     sink: SinkKind = SinkKind.HTTP
     sink_target: str = ""
+
+
+class NewEndpoint(Configuration, frozen=True, kw_only=True):
+    """`secret`: the tenant's own, 24 bytes or more; None makes one.
+
+    `client_key` belongs to `client_certificate`, `oauth_secret` to `oauth`, and `sink_secret` ("user:password") to a
+    sink that is not HTTP.
+    """
+
+    secret: Secret | None = None
+    sensitive_headers: Mapping[str, Secret] = {}
+    client_key: Secret | None = None
+    oauth_secret: Secret | None = None
     sink_secret: Secret | None = None
 
 
-class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
-    """UNSET leaves as it is and None clears; where there is nothing to clear, None leaves, too.
-
-    `headers` and `sensitive_headers` change the headers that they name, None removes one (RFC 7396): a
-    sensitive value cannot be read, so nobody should have to give the others again.
+class ConfigurationChange(msgspec.Struct, frozen=True, kw_only=True):
+    """UNSET leaves as it is and None clears; where there is nothing to clear, None leaves, too. `headers` changes
+    those that it names, and None removes one (RFC 7396).
     """
 
     url: str | None = None
@@ -133,44 +99,45 @@ class EndpointChange(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int | None = None
     payload: Payload | None = None
     ordering: Ordering | None = None
+    sink: SinkKind | None = None
     filter: Mapping[str, object] | UnsetType | None = UNSET
     headers: Mapping[str, str | None] | UnsetType | None = UNSET
-    sensitive_headers: Mapping[str, Secret | None] | UnsetType | None = UNSET
     rate_per_second: float | UnsetType | None = UNSET
     alert_email: str | UnsetType | None = UNSET
     client_certificate: str | UnsetType | None = UNSET
-    client_key: Secret | UnsetType | None = UNSET
     server_ca: str | UnsetType | None = UNSET
     oauth: OAuth | UnsetType | None = UNSET
-    oauth_secret: Secret | UnsetType | None = UNSET
-    sink: SinkKind | None = None
     sink_target: str | UnsetType | None = UNSET
+
+
+class EndpointChange(ConfigurationChange, frozen=True, kw_only=True):
+    """`sensitive_headers` as `headers`: a sensitive value cannot be read, so nobody should have to give the others
+    again.
+    """
+
+    sensitive_headers: Mapping[str, Secret | None] | UnsetType | None = UNSET
+    client_key: Secret | UnsetType | None = UNSET
+    oauth_secret: Secret | UnsetType | None = UNSET
     sink_secret: Secret | UnsetType | None = UNSET
 
 
-class Configuration(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant decides about an endpoint and may read again; its names are columns."""
+class Endpoint(Configuration, frozen=True, kw_only=True):
+    """`verify_key`: the Ed25519 public key that v1a is verified with, None until the next rotation of an endpoint
+    that is older than v1a.
+    """
 
-    url: str
-    description: str
-    events: tuple[str, ...]
-    active: bool
-    retry_profile: RetryProfile
-    retry_schedule: tuple[int, ...]
-    timeout_seconds: int
-    signature_profile: SignatureProfile
-    max_in_flight: int
-    filter: Mapping[str, object] | None
-    payload: Payload
-    headers: Mapping[str, str]
-    rate_per_second: float | None
-    ordering: Ordering
-    alert_email: str
-    client_certificate: str
-    server_ca: str
-    oauth: OAuth | None
-    sink: SinkKind
-    sink_target: str
+    tenant_id: UUID
+    id: UUID
+    disabled_reason: str
+    sensitive_header_names: tuple[str, ...]
+    verify_key: bytes | None
+    previous_verify_key: bytes | None
+    next_sequence: int
+    revision: int
+    previous_until: datetime | None
+    cutover_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class ShownOnce(msgspec.Struct, frozen=True):
