@@ -88,12 +88,16 @@ def _speaker(language: str) -> Callable[..., str]:
     return speak
 
 
-def _spoken(language: str, reason: Reason, key: str) -> Markup:
-    """A reason in the page's language; what others said in it stays English, and is marked so for screen readers."""
+def _spoken(language: str, reason: Reason, key: str, base: str) -> Markup:
+    """A reason in the page's language; what others said in it stays English, and is marked so for screen readers. A
+    delivery that it names is a link below `base`.
+    """
     values: dict[str, object] = {}
     for name, value in reason.values.items():
         if isinstance(value, dt.datetime):
             values[name] = _moment(language, value)
+        elif name == "delivery":
+            values[name] = Markup('<a href="{}/deliveries/{}">{}</a>').format(base, value, value)
         elif name in FOREIGN and language != "en":
             values[name] = Markup('<span lang="en">{}</span>').format(value)
         else:

@@ -7,6 +7,7 @@ import msgspec
 
 from config.secret import Secret
 from gateway.console.frame import Frame
+from normalizer.errors import Finding
 from webhooks.outbound.endpoint import Endpoint
 from webhooks.outbound.event_deliveries import AtEndpoint
 from webhooks.outbound.health import EndpointHealth
@@ -43,13 +44,18 @@ class EndpointsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
+    """`hints`: what the filter asks about and no event has."""
+
     frame: Frame
+    hints: tuple[Finding, ...]
     row: EndpointRow
     recent: tuple[Delivery, ...]
 
 
 class EndpointForm(msgspec.Struct, frozen=True, kw_only=True):
-    """`endpoint` None: a new one. `values`: what the form shows, by its names; `checked`: the ticked event types."""
+    """`endpoint` None: a new one. `values`: what the form shows, by its names; `checked`: the ticked event types.
+    `check`: what came of trying the filter, with `hints` of what it asks about and no event has.
+    """
 
     frame: Frame
     endpoint: Endpoint | None
@@ -57,6 +63,7 @@ class EndpointForm(msgspec.Struct, frozen=True, kw_only=True):
     checked: frozenset[str]
     groups: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     check: str = ""
+    hints: tuple[Finding, ...] = ()
 
 
 class SwitchPage(msgspec.Struct, frozen=True, kw_only=True):

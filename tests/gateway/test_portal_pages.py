@@ -136,6 +136,19 @@ async def test_filter_check_tries_the_last_events_and_saves_nothing(world: World
     assert await rows_of(world) == before
 
 
+async def test_filter_that_no_event_can_pass_is_warned_of_in_the_check_and_on_the_endpoints_page(
+    tenant: Tenant,
+) -> None:
+    visitor = await open_portal(tenant)
+    typed = FORM | {"filter": '{"data.status": "completed"}'}
+    checked = await visitor.post("/endpoints/new", typed | {"check": "yes"}, seen_at="/endpoints/new")
+    assert "Did you mean data.envelope.status?" in text_of(checked.text)
+    own = await add_endpoint(visitor, filter='{"data.status": "completed"}')
+    assert "Did you mean data.envelope.status?" in text_of(await visitor.get(f"/endpoints/{own}"))
+    other = await add_endpoint(visitor, filter='{"data.envelope.status": "completed"}')
+    assert "Did you mean" not in text_of(await visitor.get(f"/endpoints/{other}"))
+
+
 async def test_filter_nested_without_end_is_a_finding_and_no_failure(tenant: Tenant) -> None:
     visitor = await open_portal(tenant)
     form = FORM | {"filter": '{"all":' * 5000 + "1" + "}" * 5000, "check": "yes"}
@@ -251,6 +264,27 @@ async def test_reason_is_told_in_the_readers_language_and_what_others_said_is_ma
     assert told["explanation"] == (
         "It was given up after 4 attempts and is kept: replay it. Last attempt: answered <b>503</b>."
     )
+
+
+async def test_what_waits_for_somebody_says_so_and_leads_to_what_is_in_its_way(
+    world: World, acme: Tenant
+) -> None:
+    visitor = await open_portal(acme)
+    await add_endpoint(visitor, ordering="hold")
+    await acme.made(envelope(send=True))
+    await fan_out(world.services.hub, 100)
+    await world.services.hub.execute(
+        "UPDATE deliveries SET state = 'exhausted', attempt = 4, last_error = 'answered 503' WHERE sequence = 1"
+    )
+    listed = (await acme.get("/deliveries?state=undelivered")).json()
+    by_sequence = {one["sequence"]: one["id"] for one in listed}
+    page = await visitor.get(f"/deliveries/{by_sequence[2]}")
+    assert "It waits until somebody acts." in page
+    assert f'<a href="{visitor.base}/deliveries/{by_sequence[1]}">{by_sequence[1]}</a>' in page
+    # One element in the cell: on a phone its children would stand in columns.
+    cells = re.findall(r'class="why">(.*?)</td>', await visitor.get("/deliveries"))
+    assert len(cells) == len(listed)
+    assert all(re.fullmatch(r"<span>.*</span>", cell) for cell in cells)
 
 
 def signed_headers(answer: httpx.Response) -> str:

@@ -25,10 +25,11 @@ from gateway.http.portal.entry import OPEN
 from gateway.http.portal.secrets import secret_page
 from gateway.http.sign.answers import redirect
 from gateway.tenants.api_keys import NotAllowed
-from normalizer.errors import Conflict, NotFound, ValidationFailed
+from normalizer.errors import Conflict, Finding, NotFound, ValidationFailed
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint import Endpoint, EndpointChange
 from webhooks.outbound.filter_check import try_on_last_events
+from webhooks.outbound.filter_hints import find_filter_hints
 from webhooks.outbound.health import BreakerState, EndpointHealth, read_health, read_healths
 from webhooks.outbound.read import DeliveryFilter, DeliveryState, list_deliveries
 
@@ -233,6 +234,7 @@ async def _endpoint_page(
         frame=visit.frame("endpoints", is_live=is_live, trouble=trouble),
         row=await endpoint_row(visit, found),
         recent=tuple(recent),
+        hints=find_filter_hints(found.filter, found.events),
     )
 
 
@@ -243,9 +245,11 @@ def _form(
     checked: frozenset[str],
     trouble: Trouble | None = None,
     check: str = "",
+    hints: tuple[Finding, ...] = (),
 ) -> Response[str]:
     page = EndpointForm(
         check=check,
+        hints=hints,
         frame=visit.frame("endpoints", trouble=trouble),
         endpoint=found,
         values=values,
@@ -267,9 +271,8 @@ async def _checked(visit: Visit, found: Endpoint | None) -> Response[str]:
         return _form(visit, found, typed, ticked, trouble_of(error))
     passed = sum(one.explanation.matches for one in tried)
     key = "form.filter_result" if tried else "form.filter_none"
-    return _form(
-        visit, found, typed, ticked, check=say(language, key, {"matched": passed, "tried": len(tried)})
-    )
+    said = say(language, key, {"matched": passed, "tried": len(tried)})
+    return _form(visit, found, typed, ticked, check=said, hints=find_filter_hints(wanted, sorted(ticked)))
 
 
 def _require_adding(visit: Visit) -> None:
