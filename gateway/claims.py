@@ -33,6 +33,14 @@ async def advance_claim(tx: Transaction, claim: Claim | None, tenant_id: UUID, r
     """
     if claim is None:
         return
+    await mark_done(tx, claim, tenant_id, resource_id)
+    note_advance(tx, claim)
+
+
+async def mark_done(tx: Transaction, claim: Claim, tenant_id: UUID, resource_id: UUID) -> None:
+    """In the transaction that is the whole work: its answer is stored, and whoever takes the key over before that
+    finds by `done_by` that nothing is left to do. Raises IdempotencyConflict as `advance_claim`.
+    """
     is_ours = await tx.driver.fetchval(
         "SELECT advance_idempotency_key($1, $2, $3, $4, $5, $6)",
         tenant_id,
@@ -44,7 +52,14 @@ async def advance_claim(tx: Transaction, claim: Claim | None, tenant_id: UUID, r
     )
     if not is_ours:
         raise claim_lost()
-    note_advance(tx, claim)
+
+
+def done_by(claim: Claim | None) -> UUID | None:
+    """What an earlier owner did with `mark_done`, and did not live to answer. The answer to it is final: it is kept."""
+    if claim is None or claim.resource_id is None:
+        return None
+    claim.advanced = False
+    return claim.resource_id
 
 
 def note_advance(tx: Transaction, claim: Claim) -> None:

@@ -1,12 +1,15 @@
 """Deliveries over HTTP: where they are and why, how many have not arrived, their attempts, replay."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from config.database import Transaction
+from gateway.claims import Claim, done_by, mark_done
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.webhooks import READ, WRITE, Limit
 from normalizer.errors import Finding, ValidationFailed
@@ -218,11 +221,21 @@ async def attempts(services: TheServices, caller: TheCaller, delivery_id: FromPa
 
 @post("/deliveries/{delivery_id:str}/replay", status_code=202, **WRITE)
 async def replay_delivery(
-    services: TheServices, caller: TheCaller, delivery_id: FromPath[str]
+    request: Request[Any, Any, Any], services: TheServices, caller: TheCaller, delivery_id: FromPath[str]
 ) -> ReplayedView:
     """Send a delivery again: the same bytes and id, the current secret."""
     own = read_id(Kind.DELIVERY, delivery_id)
-    replayed = await services.replays.replay_delivery(caller.tenant_id, own, caller.actor, caller.source)
+    claim: Claim | None = request.scope["state"].get("claim")
+    if done_by(claim) == own:
+        return ReplayedView((print_id(Kind.DELIVERY, own),), is_complete=True)
+
+    async def done(tx: Transaction, replayed: UUID) -> None:
+        if claim is not None:
+            await mark_done(tx, claim, caller.tenant_id, replayed)
+
+    replayed = await services.replays.replay_delivery(
+        caller.tenant_id, own, caller.actor, caller.source, done=done
+    )
     return ReplayedView(
         tuple(print_id(Kind.DELIVERY, one) for one in replayed.deliveries), replayed.is_complete
     )

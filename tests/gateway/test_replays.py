@@ -3,6 +3,10 @@
 from typing import Any
 from uuid import UUID
 
+import httpx
+import pytest
+
+from gateway.http.idempotency import Idempotency
 from gateway.tenants.scopes import Scope
 from normalizer.ids import Kind, print_id, read_id
 from tests.gateway.world import Tenant, World
@@ -47,6 +51,38 @@ async def states(world: World, endpoint: str) -> list[str]:
         read_id(Kind.ENDPOINT, endpoint),
     )
     return [row["state"] for row in rows]
+
+
+class Killed(BaseException):
+    """What a killed process does to the code that ran in it: it ends, and no handler answers."""
+
+
+async def test_a_delivery_is_sent_again_once_though_the_process_died_before_it_answered(
+    world: World, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = await endpoint_with(world, acme, 1)
+    hub = world.services.hub
+    own = print_id(Kind.DELIVERY, await hub.fetchval("SELECT id FROM deliveries"))
+    path, key = f"/deliveries/{own}/replay", {"Idempotency-Key": "again-1"}
+
+    async def dies(*_: object, **__: object) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Idempotency, "_end", dies)
+        with pytest.raises((Killed, httpx.HTTPError)):
+            await acme.post(path, headers=key)
+    # It arrived, or was given up again, before anybody asked for the answer.
+    await hub.execute("UPDATE deliveries SET state = 'succeeded', finished_at = now()")
+    await hub.execute("UPDATE idempotency_keys SET locked_until = clock_timestamp()")
+    again = await acme.post(path, headers=key)
+    assert (again.status_code, again.json()) == (202, {"deliveries": [own], "is_complete": True})
+    assert (await states(world, endpoint), await hub.fetchval("SELECT replays FROM deliveries")) == (
+        ["succeeded"],
+        1,
+    )
+    kept = await acme.post(path, headers=key)
+    assert (kept.headers["Idempotency-Replayed"], kept.content) == ("true", again.content)
 
 
 async def test_a_dry_run_answers_what_would_be_sent_and_starts_nothing(world: World, acme: Tenant) -> None:

@@ -14,5 +14,8 @@ class RecordEvents(Protocol):
     async def record(self, tx: Transaction, events: Sequence[Event]) -> object: ...
 
 
+# Writes into the transaction that does something what it was done to, for whoever asks for the same again.
+NoteDone = Callable[[Transaction, UUID], Awaitable[None]]
+
 # Tells the deliverers that these mailboxes have work. A hint: it may be lost, and must not raise.
 WakeMailboxes = Callable[[Sequence[UUID]], Awaitable[None]]

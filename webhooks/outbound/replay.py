@@ -16,7 +16,7 @@ from normalizer.ids import Ids, Kind, print_id
 from normalizer.vocabulary import LedgerType
 from webhooks.outbound.endpoint_store import read_endpoint
 from webhooks.outbound.facts import delivery_event
-from webhooks.outbound.ports import RecordEvents, WakeMailboxes
+from webhooks.outbound.ports import NoteDone, RecordEvents, WakeMailboxes
 
 PAGE = 500
 
@@ -39,9 +39,17 @@ class ReplayDesk:
         self._wake = wake
 
     async def replay_delivery(
-        self, tenant_id: UUID, delivery_id: UUID, actor: Actor, source: Source
+        self,
+        tenant_id: UUID,
+        delivery_id: UUID,
+        actor: Actor,
+        source: Source,
+        *,
+        done: NoteDone | None = None,
     ) -> Replayed:
-        """Raises NotFound; Conflict when it still waits, or when its endpoint is off or gone."""
+        """Raises NotFound; Conflict when it still waits, or when its endpoint is off or gone. `done` is called in the
+        transaction that takes it back.
+        """
         async with self._database.transaction(tenant_id) as tx:
             row = await tx.driver.fetchrow(
                 "SELECT d.state, e.active FROM deliveries d LEFT JOIN webhook_endpoints e"
@@ -64,6 +72,8 @@ class ReplayDesk:
                     remedy="Read the delivery: its explanation says what it waits for.",
                 )
             replayed = Replayed(replayed.deliveries, is_complete=True)  # it was the one that was named
+            if done is not None:
+                await done(tx, delivery_id)
             await tx.commit()
         await self._wake(await self._mailboxes(tenant_id, replayed.deliveries))
         return replayed
