@@ -110,7 +110,7 @@ class WebhookClient:
                 return Answer(
                     duration_ms=milliseconds_since(started),
                     status=response.status,
-                    error="" if response.status < 300 else f"answered {response.status}",
+                    error=_name_refusal(response.status),
                     body=kept,
                     retry_after=response.headers.get("Retry-After"),
                     instruction=response.headers.get("webhook-delivery", "").strip().lower(),
@@ -152,6 +152,13 @@ class WebhookClient:
 
 def milliseconds_since(started: float) -> int:
     return int((time.perf_counter() - started) * 1000)
+
+
+def _name_refusal(status: int) -> str:
+    """Empty for a success."""
+    if status < 300:
+        return ""
+    return f"answered {status}" + ("; redirects are not followed" if status < 400 else "")
 
 
 def _name_connect(error: aiohttp.ClientConnectorError) -> str:

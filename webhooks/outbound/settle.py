@@ -183,7 +183,7 @@ def _exhausted(completion: Completion, reporter: Reporter) -> Event:
 
 async def _switch_off(tx: Transaction, witness: Completion, reporter: Reporter) -> list[Event]:
     claim = witness.claim
-    reason = f"answered {witness.status}: {witness.error}"[:200]
+    reason = witness.error[:200]  # it begins with what was answered
     held = await switch_endpoint_off(tx, claim.tenant_id, claim.endpoint_id, reason)
     if held is None:
         return []

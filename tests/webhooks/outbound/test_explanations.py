@@ -202,6 +202,9 @@ async def test_what_has_ended_or_is_held_says_so(hub: Hub):
         "It was given up after 4 attempts and is kept: replay it. Its endpoint is switched off: switch it on first."
     )
     await hub.desk.delete(tenant, endpoint, ACTOR, SOURCE)
+    assert await explanation(hub, tenant) == "Its endpoint was deleted before it could be delivered."
+    assert await summarize_undelivered(hub.store.app, tenant) == [], "nobody could ever do anything about it"
+    await set_delivery(hub, state="exhausted")  # it was under way when the endpoint was deleted
     assert await explanation(hub, tenant) == (
         "It was given up, and its endpoint was deleted since: it cannot be sent again. The feed of events has it."
     )

@@ -80,6 +80,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(hub: Hub, receiver: R
         receiver.answer = always(status, Location=canary.url)
         _, attempt = await deliver_to(hub, receiver.url)
         assert (attempt["status"], canary.requests) == (status, [])
+        assert attempt["error"].startswith(f"answered {status}; redirects are not followed")
 
 
 async def test_an_endless_answer_is_cut_and_its_connection_closed(hub: Hub):
@@ -170,7 +171,8 @@ async def test_410_switches_the_endpoint_off_and_keeps_what_waits(hub: Hub, rece
         await hub.settled(4, "held")
     assert len(receiver.requests) == 1
     endpoint = await hub.desk.read(tenant, made.endpoint.id)
-    assert (endpoint.active, endpoint.disabled_reason[:12]) == (False, "answered 410")
+    told = "answered 410; the endpoint said that it is gone"
+    assert (endpoint.active, endpoint.disabled_reason) == (False, told)
     assert (await hub.ledger_types(tenant)).count("endpoint_disabled") == 1
 
 
