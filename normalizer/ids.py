@@ -82,6 +82,10 @@ def print_id(kind: Kind, value: UUID) -> str:
     return f"{kind}_{letters.translate(_LETTERS).decode()}"
 
 
+def print_optional_id(kind: Kind, value: UUID | None) -> str | None:
+    return None if value is None else print_id(kind, value)
+
+
 def read_id(kind: Kind, printed: str) -> UUID:
     """Raises NotFound for whatever is no id of this kind: a stranger's id and nonsense look the same."""
     prefix, _, body = printed.rpartition("_")

@@ -39,11 +39,10 @@ class StoredField(msgspec.Struct, frozen=True, kw_only=True):
     group_name: str
 
 
-class StoredDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """`status`: processing, ready or refused. `removed`: what its examination takes out before it is signed."""
+class PlacedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document in its place among an envelope's or a template's. Sizes in bytes and points."""
 
     id: UUID
-    envelope_id: UUID | None
     position: int
     name: str
     media_type: str
@@ -54,6 +53,12 @@ class StoredDocument(msgspec.Struct, frozen=True, kw_only=True):
     blob_key: str
     source_media_type: str
     source_sha256: str
+
+
+class StoredDocument(PlacedDocument, frozen=True, kw_only=True):
+    """`status`: processing, ready or refused. `removed`: what its examination takes out before it is signed."""
+
+    envelope_id: UUID | None
     status: str
     created_at: datetime
     findings: tuple[Finding, ...] = ()

@@ -2,16 +2,21 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from gateway.envelopes.documents import IngestedDocument
-from gateway.envelopes.model import StoredDocument, StoredEnvelope, StoredField, StoredRecipient
+from gateway.envelopes.model import (
+    PlacedDocument,
+    StoredDocument,
+    StoredEnvelope,
+    StoredField,
+    StoredRecipient,
+)
 from gateway.envelopes.search import EnvelopeLine
 from normalizer.envelope import Degradation
 from normalizer.errors import Finding
-from normalizer.ids import Kind, print_id
+from normalizer.ids import Kind, print_id, print_optional_id
 from normalizer.status import EnvelopeStatus, RecipientStatus
 
 
@@ -141,7 +146,7 @@ def view_envelope(envelope: StoredEnvelope) -> EnvelopeView:
         authentication_level=envelope.authentication_level,
         signature_level=envelope.signature_level,
         provider=envelope.provider,
-        connection_id=_printed(Kind.CONNECTION, envelope.connection_id),
+        connection_id=print_optional_id(Kind.CONNECTION, envelope.connection_id),
         provider_ref=envelope.provider_ref,
         provider_status=envelope.provider_status,
         routing=envelope.routing,
@@ -165,6 +170,17 @@ def view_envelope(envelope: StoredEnvelope) -> EnvelopeView:
 
 
 def view_document(document: StoredDocument | IngestedDocument) -> DocumentView:
+    return msgspec.structs.replace(
+        view_bytes(document),
+        status=document.status,
+        findings=document.findings,
+        removed=document.removed,
+        is_signed=document.is_signed,
+    )
+
+
+def view_bytes(document: PlacedDocument | IngestedDocument) -> DocumentView:
+    """Without what an examination found."""
     return DocumentView(
         id=print_id(Kind.DOCUMENT, document.id),
         name=document.name,
@@ -174,10 +190,6 @@ def view_document(document: StoredDocument | IngestedDocument) -> DocumentView:
         page_count=document.page_count,
         source_media_type=document.source_media_type,
         source_sha256=document.source_sha256,
-        status=document.status,
-        findings=document.findings,
-        removed=document.removed,
-        is_signed=document.is_signed,
     )
 
 
@@ -202,7 +214,7 @@ def view_field(field: StoredField) -> FieldView:
     return FieldView(
         id=print_id(Kind.FIELD, field.id),
         document_id=print_id(Kind.DOCUMENT, field.document_id),
-        recipient_id=_printed(Kind.RECIPIENT, field.recipient_id),
+        recipient_id=print_optional_id(Kind.RECIPIENT, field.recipient_id),
         type=field.type,
         page=field.page_number,
         x=field.x,
@@ -232,7 +244,3 @@ def view_line(line: EnvelopeLine) -> EnvelopeLineView:
         sent_at=line.sent_at,
         completed_at=line.completed_at,
     )
-
-
-def _printed(kind: Kind, value: UUID | None) -> str | None:
-    return print_id(kind, value) if value is not None else None

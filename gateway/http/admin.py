@@ -18,7 +18,7 @@ from gateway.tenants import connections, issue_keys, routing, switch, tenants, u
 from gateway.tenants.scopes import Scope
 from ledger.chain import Verdict
 from ledger.check import check_tenant
-from normalizer.ids import Kind, print_id, read_id
+from normalizer.ids import Kind, print_id, print_optional_id, read_id
 
 ADMIN: dict[str, Any] = {"opt": {"scope": Scope.ADMIN}, "responses": problems(404, 409)}
 SYSTEM = "system"
@@ -316,10 +316,6 @@ def _after(kind: Kind, printed: str) -> UUID | None:
     return read_id(kind, printed) if printed else None
 
 
-def _printed(kind: Kind, value: UUID | None) -> str | None:
-    return print_id(kind, value) if value is not None else None
-
-
 def _tenant(tenant: tenants.Tenant) -> TenantView:
     return TenantView(
         id=print_id(Kind.TENANT, tenant.id),
@@ -337,7 +333,7 @@ def _user(user: users.User) -> UserView:
         first_name=user.first_name,
         last_name=user.last_name,
         email=user.email,
-        manager_id=_printed(Kind.USER, user.manager_id),
+        manager_id=print_optional_id(Kind.USER, user.manager_id),
         active=user.active,
         created_at=user.created_at,
     )
@@ -366,7 +362,7 @@ def _connection(facts: connections.ConnectionFacts) -> ConnectionView:
 def _policy(policy: Policy) -> PolicyView:
     return PolicyView(
         version=policy.version,
-        default_connection_id=_printed(Kind.CONNECTION, policy.default_connection_id),
+        default_connection_id=print_optional_id(Kind.CONNECTION, policy.default_connection_id),
         rules=tuple(
             RuleView(
                 name=rule.name, when=rule.when, connection_id=print_id(Kind.CONNECTION, rule.connection_id)
@@ -380,10 +376,10 @@ def _policy(policy: Policy) -> PolicyView:
 def _switch(one: switch.Switch) -> SwitchView:
     return SwitchView(
         id=print_id(Kind.SWITCH, one.id),
-        from_connection_id=_printed(Kind.CONNECTION, one.from_connection_id),
+        from_connection_id=print_optional_id(Kind.CONNECTION, one.from_connection_id),
         to_connection_id=print_id(Kind.CONNECTION, one.to_connection_id),
         reason=one.reason,
-        reverts=_printed(Kind.SWITCH, one.reverts),
+        reverts=print_optional_id(Kind.SWITCH, one.reverts),
         created_at=one.created_at,
         in_flight=one.in_flight,
     )

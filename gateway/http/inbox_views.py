@@ -2,13 +2,12 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 
 from gateway.envelopes.compare_event import ACCEPTABLE
 from normalizer.errors import Finding, ValidationFailed
-from normalizer.ids import Kind, print_id, read_id
+from normalizer.ids import Kind, print_id, print_optional_id, read_id
 from normalizer.moments import vet_moment
 from webhooks.inbound.message import Difference, MessageState, Verification
 from webhooks.inbound.read import Message, MessageFilter
@@ -128,7 +127,7 @@ def view_summary(since: datetime, counts: list[ConnectionCount]) -> InboxSummary
 
 def view_refusal(one: Refusal) -> RefusalView:
     return RefusalView(
-        connection_id=_printed(Kind.CONNECTION, one.connection_id),
+        connection_id=print_optional_id(Kind.CONNECTION, one.connection_id),
         minute=one.minute,
         reason=one.reason,
         source=one.source,
@@ -193,13 +192,9 @@ def _columns(one: Message) -> dict[str, Any]:
         **{name: getattr(one, name) for name in _SAME},
         "id": print_id(Kind.MESSAGE, one.id),
         "connection_id": print_id(Kind.CONNECTION, one.connection_id),
-        "envelope_id": _printed(Kind.ENVELOPE, one.envelope_id),
+        "envelope_id": print_optional_id(Kind.ENVELOPE, one.envelope_id),
         "explanation": one.explanation,
     }
-
-
-def _printed(kind: Kind, value: UUID | None) -> str | None:
-    return print_id(kind, value) if value is not None else None
 
 
 _SAME = tuple(

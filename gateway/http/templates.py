@@ -8,14 +8,14 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from gateway.envelopes.draft import RemindersInput
-from gateway.envelopes.view import DocumentView
+from gateway.envelopes.view import DocumentView, view_bytes
 from gateway.http import examples
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.examples import with_examples
 from gateway.http.openapi import problems
 from gateway.templates.content import RoleInput, TemplateInput
 from gateway.templates.edit import change_template, create_template, delete_template
-from gateway.templates.store import StoredTemplate, TemplateDocument, list_templates, load_template
+from gateway.templates.store import StoredTemplate, list_templates, load_template
 from gateway.tenants.scopes import Scope
 from normalizer.ids import Kind, print_id, read_id
 from normalizer.recipient import AuthenticationLevel
@@ -107,7 +107,7 @@ def view_template(template: StoredTemplate) -> TemplateView:
         name=template.name,
         description=template.description,
         version=template.version,
-        documents=tuple(_view_document(one) for one in template.documents),
+        documents=tuple(view_bytes(one) for one in template.documents),
         roles=content.roles,
         message=content.message,
         document_type=content.document_type,
@@ -116,17 +116,4 @@ def view_template(template: StoredTemplate) -> TemplateView:
         language=content.language,
         created_at=template.created_at,
         updated_at=template.updated_at,
-    )
-
-
-def _view_document(document: TemplateDocument) -> DocumentView:
-    return DocumentView(
-        id=print_id(Kind.DOCUMENT, document.id),
-        name=document.name,
-        media_type=document.media_type,
-        size_bytes=document.size_bytes,
-        sha256=document.sha256,
-        page_count=document.page_count,
-        source_media_type=document.source_media_type,
-        source_sha256=document.source_sha256,
     )

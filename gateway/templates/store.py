@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from config.database import Database, Transaction
+from gateway.envelopes.model import PlacedDocument
 from gateway.envelopes.search import read_cursor, write_cursor
 from gateway.templates.content import TemplateContent
 from normalizer.errors import NotFound
@@ -18,18 +19,8 @@ _DOCUMENTS = (
 _TEMPLATE = f"to_jsonb(t) || jsonb_build_object('documents', {_DOCUMENTS})"
 
 
-class TemplateDocument(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    position: int
-    name: str
-    media_type: str
-    size_bytes: int
-    sha256: str
-    page_count: int | None
-    pages: tuple[tuple[float, float], ...]
-    blob_key: str
-    source_media_type: str
-    source_sha256: str
+class TemplateDocument(PlacedDocument, frozen=True, kw_only=True):
+    """One of a template's documents."""
 
 
 class StoredTemplate(msgspec.Struct, frozen=True, kw_only=True):
