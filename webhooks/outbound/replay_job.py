@@ -4,7 +4,6 @@ What is replayed keeps its bytes, its id and its sequence. Must never select wha
 delivery that waits, is under way or is held is not taken.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -13,12 +12,10 @@ import msgspec
 
 from normalizer.canonical import Json
 from normalizer.errors import Finding, ValidationFailed
-from normalizer.events import SYSTEM, Actor, Event, ResourceType, Source
-from normalizer.ids import Ids, Kind, print_id
+from normalizer.events import Actor
+from normalizer.ids import Kind, print_id
 from normalizer.moments import vet_moment
-from normalizer.vocabulary import LedgerType
 from webhooks.outbound.event_names import find_unknown_types
-from webhooks.outbound.facts import BY_DELIVERER
 from webhooks.outbound.read import DeliveryState
 
 MOST_RANGES = 10_000
@@ -142,32 +139,6 @@ def vet_ranges(ranges: tuple[tuple[int, int], ...], where: str) -> list[Finding]
         for place, (first, last) in enumerate(ranges)
         if not 1 <= first <= last <= MOST_SEQUENCE
     ]
-
-
-def replay_event(
-    type_: LedgerType,
-    ids: Ids,
-    now: datetime,
-    *,
-    tenant_id: UUID,
-    replay_id: UUID,
-    actor: Actor = SYSTEM,
-    source: Source = BY_DELIVERER,
-    facts: Mapping[str, Json] = {},
-) -> Event:
-    """An entry in the tenant's chain about one replay."""
-    return Event(
-        id=ids.new(),
-        type=type_,
-        tenant_id=tenant_id,
-        envelope_id=None,
-        resource_type=ResourceType.REPLAY,
-        resource_id=print_id(Kind.REPLAY, replay_id),
-        occurred_at=now,
-        actor=actor,
-        source=source,
-        facts=facts,
-    )
 
 
 def criteria_facts(wanted: ReplayCriteria) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from normalizer.ids import Ids
 from normalizer.vocabulary import LedgerType
 from webhooks.outbound import replay_job_store as rows
 from webhooks.outbound.endpoint_store import read_endpoint
+from webhooks.outbound.facts import replay_event
 from webhooks.outbound.ports import RecordEvents
 from webhooks.outbound.replay_job import (
     OPEN,
@@ -24,7 +25,6 @@ from webhooks.outbound.replay_job import (
     ReplayState,
     Selected,
     criteria_facts,
-    replay_event,
     vet_criteria,
 )
 

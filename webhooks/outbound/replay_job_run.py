@@ -21,9 +21,9 @@ from normalizer.canonical import Json
 from normalizer.events import Event, Source, SourceKind
 from normalizer.ids import Ids, Kind, print_id
 from normalizer.vocabulary import LedgerType
-from webhooks.outbound.facts import delivery_event
+from webhooks.outbound.facts import delivery_event, replay_event
 from webhooks.outbound.ports import RecordEvents, WakeMailboxes
-from webhooks.outbound.replay_job import ReplayJob, ReplayState, replay_event
+from webhooks.outbound.replay_job import ReplayJob, ReplayState
 from webhooks.outbound.replay_job_store import COLUMNS, selection, set_state, to_replay
 
 logger = logging.getLogger("countersign.jobs")
