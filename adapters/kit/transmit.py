@@ -1,6 +1,6 @@
 """Sends one HTTP request once and reads its answer, and knows whether the request left this machine.
 
-"Not sent" is decided by one fact alone: httpcore's trace never reported that it began to write the request's
+"Not sent" is decided by one fact alone: the transport's trace never reported that it began to write the request's
 headers. Exception names lie (a connection lost after the request was read has been seen as ConnectTimeout),
 so they are text for people. Must never retry, follow a redirect, keep a cookie, use a proxy or read the
 environment: it therefore stands on httpx's transports, below the client that does these things.
@@ -21,6 +21,7 @@ from adapters.kit.content import DocumentBroken, content_length, plain_bytes, st
 from adapters.kit.exchange import ProviderRequest, ProviderResponse, SavedBlob
 from adapters.kit.options import ExecutorOptions
 from adapters.kit.port import BlobSource
+from adapters.kit.transport import LineTransport
 
 _FIRST_BYTES = 512
 _JOINED_BYTES = 256 * 1024
@@ -82,13 +83,8 @@ class Transmitter:
             "write": options.write_timeout_s,
             "pool": options.pool_timeout_s,
         }
-        limits = httpx.Limits(
-            max_connections=1, max_keepalive_connections=1, keepalive_expiry=options.keepalive_s
-        )
         self._lines = tuple(
-            _Line(
-                transport or httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False, limits=limits)
-            )
+            _Line(transport or LineTransport(_tls_context(), idle_s=options.keepalive_s))
             for _ in range(options.connections)
         )
         self._free = list(self._lines)  # the one used last at the end
@@ -233,7 +229,9 @@ class Transmitter:
 @cache
 def _tls_context() -> ssl.SSLContext:
     """One for all: reading the certificate store takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 async def _read(response: httpx.Response, limit: int, *, cut: bool = False) -> bytes:
