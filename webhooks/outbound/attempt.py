@@ -64,6 +64,7 @@ class Attempter:
             data=claim.data,
             payload=claim.payload,
             ledger=refer_to_ledger(claim.chain_id, claim.ledger_seq, claim.ledger_hash),
+            version=claim.api_version,
         )
         headers = sign(route.keys, route.profile, message=message, type_=claim.type, body=body, now=now)
         headers["Content-Type"] = "application/json"

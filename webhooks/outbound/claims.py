@@ -13,6 +13,7 @@ import msgspec
 from config.database import Database
 from config.driver import DriverConnection
 from webhooks.outbound.breaker import Rules
+from webhooks.outbound.compose import API_VERSION
 
 # Answers are kept whole when an attempt failed, and this much of them when it succeeded.
 SUCCESS_BODY_BYTES = 1024
@@ -21,7 +22,8 @@ SUCCESS_BODY_BYTES = 1024
 class Claim(msgspec.Struct, frozen=True):
     """One delivery that this process may send until its lease ends. `more`: its mailbox has further work.
 
-    `payload` is "full" or "thin". The ledger's three tell where the event stands in its chain.
+    `payload` is "full" or "thin". The ledger's three tell where the event stands in its chain. `api_version`: of the
+    form in which the event was recorded.
     """
 
     claim_id: UUID
@@ -42,6 +44,7 @@ class Claim(msgspec.Struct, frozen=True):
     chain_id: str | None = None
     ledger_seq: int | None = None
     ledger_hash: bytes | None = None
+    api_version: str = API_VERSION
 
 
 # The last columns, behind those of a claim.

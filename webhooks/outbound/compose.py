@@ -1,11 +1,15 @@
 """A webhook's bytes: made of the stored event and the delivery row only, so every attempt sends the same.
 
-Must never read a clock, a setting or the endpoint: what may differ between two attempts is not in the body.
+Must never read a clock, a setting or the endpoint: what may differ between two attempts is not in the body. Nor must
+an upgrade make a difference: a body is made in the version in which its event was recorded, and what a version makes
+of an event once it makes for ever.
 Source: Standard Webhooks 1.0.0, payload structure; the design documents (the payload is the wire's bytes).
 """
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +22,9 @@ __all__ = ["API_VERSION", "FULL", "THIN", "LedgerReference", "compose_body", "me
 
 FULL = "full"
 THIN = "thin"
+
+# By version: a new one gets a function of its own, and the old ones stay as they are.
+_THIN_OF: Final[Mapping[str, Callable[[bytes], bytes]]] = {"2026-11-01": thin_data}
 
 
 class LedgerReference(msgspec.Struct, frozen=True):
@@ -55,19 +62,22 @@ def compose_body(
     data: bytes,
     payload: str = FULL,
     ledger: LedgerReference | None = None,
+    version: str = API_VERSION,
 ) -> bytes:
     """`data` is the stored JSON object: it goes in as it is, or what is thin of it. Types, ids and the names of
-    chains need no escaping. Raises ValueError for a payload of another name.
+    chains need no escaping. Raises ValueError for a payload or version of another name.
     """
+    if version not in _THIN_OF:
+        raise ValueError(f"{version!r} is no version that this process knows")
     if payload == THIN:
-        data = thin_data(data)
+        data = _THIN_OF[version](data)
     elif payload != FULL:
         raise ValueError(f"{payload!r} is no payload")
     moment = occurred_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6]
     head = (
         f'{{"id":"{message}","type":"{type_}","timestamp":"{moment}Z",'
         f'"tenant_id":"{_printed_tenant(tenant_id)}","sequence":{sequence},'
-        f'"api_version":"{API_VERSION}","data":'
+        f'"api_version":"{version}","data":'
     )
     return b"".join((head.encode(), data, _tail(ledger)))
 

@@ -84,7 +84,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
     lag: int
 
 
-_EVENT = "o.id, o.type, o.occurred_at, o.data, o.chain_id, o.ledger_seq, o.ledger_hash"
+_EVENT = "o.id, o.type, o.occurred_at, o.data, o.chain_id, o.ledger_seq, o.ledger_hash, o.api_version"
 _LAG = (
     f"(SELECT count(*) FROM (SELECT FROM outbox_pending p WHERE p.tenant_id = $1 LIMIT {MOST_LAG}) w) AS lag"
 )
@@ -197,6 +197,7 @@ def _body(tenant_id: UUID, row: asyncpg.Record, *, sequence: int, payload: str) 
         data=row["data"],
         payload=payload,
         ledger=refer_to_ledger(row["chain_id"], row["ledger_seq"], row["ledger_hash"]),
+        version=row["api_version"],
     )
 
 

@@ -26,7 +26,7 @@ async def read_sent(database: Database, tenant_id: UUID, delivery_id: UUID) -> S
     async with database.transaction(tenant_id) as tx:
         row = await tx.driver.fetchrow(
             "SELECT d.event_id, d.sequence, d.payload, o.type, o.occurred_at, o.data, o.chain_id, o.ledger_seq,"
-            " o.ledger_hash FROM deliveries d JOIN outbox_events o ON o.tenant_id = d.tenant_id"
+            " o.ledger_hash, o.api_version FROM deliveries d JOIN outbox_events o ON o.tenant_id = d.tenant_id"
             " AND o.id = d.event_id WHERE d.tenant_id = $1 AND d.id = $2",
             tenant_id,
             delivery_id,
@@ -43,5 +43,6 @@ async def read_sent(database: Database, tenant_id: UUID, delivery_id: UUID) -> S
         data=row["data"],
         payload=row["payload"],
         ledger=refer_to_ledger(row["chain_id"], row["ledger_seq"], row["ledger_hash"]),
+        version=row["api_version"],
     )
     return SentMessage(message, row["type"], body)

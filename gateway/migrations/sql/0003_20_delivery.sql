@@ -97,6 +97,10 @@ ALTER TABLE webhook_endpoints
     ADD COLUMN older_verify_keys bytea[] NOT NULL DEFAULT '{}',
     ADD COLUMN older_until timestamptz[] NOT NULL DEFAULT '{}';
 
+-- The version of the webhooks' form in which an event was recorded. It stays: an upgrade between two attempts must not
+-- change a body. A revision that brings a new version moves the default, once no process is left that does not know it.
+ALTER TABLE outbox_events ADD COLUMN api_version varchar(10) NOT NULL DEFAULT '2026-11-01';
+
 -- What an event of a tenant costs the fan-out, beside others': its filters are asked one by one.
 ALTER TABLE webhook_endpoints
     ADD COLUMN filter_bytes integer GENERATED ALWAYS AS (coalesce(octet_length(filter::text), 0)) STORED;
@@ -219,7 +223,8 @@ CREATE FUNCTION claim_deliveries(
 ) RETURNS TABLE (
     endpoint_id uuid, revision integer, tenant_id uuid, id uuid, event_id uuid, sequence bigint, attempt integer,
     throttled integer, type text, occurred_at timestamptz, envelope_id uuid, data bytea, more boolean,
-    payload text, chain_id text, ledger_seq bigint, ledger_hash bytea, retry_in_s double precision, crowded boolean
+    payload text, chain_id text, ledger_seq bigint, ledger_hash bytea, api_version text,
+    retry_in_s double precision, crowded boolean
 )
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
@@ -329,12 +334,13 @@ BEGIN
     )
     SELECT l.endpoint_id, l.revision, l.tenant_id, l.id, l.event_id, l.sequence, l.attempt, l.throttled,
            o.type, o.occurred_at, o.envelope_id, o.data, s.more, l.payload::text, o.chain_id, o.ledger_seq,
-           o.ledger_hash, NULL::double precision, false
+           o.ledger_hash, o.api_version::text, NULL::double precision, false
     FROM leased l
     JOIN outbox_events o ON o.tenant_id = l.tenant_id AND o.id = l.event_id
     JOIN share s ON s.endpoint_id = l.endpoint_id
     UNION ALL
     SELECT m.id, m.revision, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL, NULL, NULL,
+           NULL,
            -- A fast rate gathers a tenth of a second's tokens, so that a claim is worth its statement.
            coalesce(m.wait_s, greatest(least(0.1, (ceil(m.rate) - m.tokens + coalesce(s.taken, 0)) / m.rate),
                (1 - m.tokens + coalesce(s.taken, 0)) / m.rate)),
@@ -344,11 +350,11 @@ BEGIN
     UNION ALL
     SELECT DISTINCT m.id, m.revision, NULL::uuid, NULL::uuid, NULL::uuid, NULL::bigint, NULL::integer, NULL::integer,
            NULL::text, NULL::timestamptz, NULL::uuid, NULL::bytea, true, NULL::text, NULL::text, NULL::bigint,
-           NULL::bytea, NULL::double precision, true
+           NULL::bytea, NULL::text, NULL::double precision, true
     FROM mailboxes m JOIN crowd c ON c.id = m.id
     UNION ALL
     SELECT e.id, e.revision, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, true, NULL, NULL, NULL, NULL,
-           NULL, false
+           NULL, NULL, false
     FROM webhook_endpoints e
     WHERE cardinality(wanted) > coalesce(cardinality(locked), 0)
       AND e.id = ANY (wanted) AND e.active AND NOT e.id = ANY (coalesce(locked, '{}'));

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.http.routes import API
 from normalizer.canonical import canonical_bytes
 from normalizer.catalogue.payloads import API_PATH
+from normalizer.catalogue.versions import API_VERSIONS
 from normalizer.ids import Kind, print_id
 from normalizer.vocabulary import EventType
 from webhooks.outbound.compose import (
@@ -194,6 +195,57 @@ def test_thin_data_never_holds_a_name_a_reason_or_an_address(data):
 
 def test_thin_url_begins_with_the_path_of_the_api():
     assert API_PATH == API
+
+
+RELEASED = {
+    ("2026-11-01", FULL): (
+        b'{"id":"evt_7zzzzzzzzzzzzzzzzzzzzzzzzz","type":"envelope.completed","timestamp":"2026-11-01T12:30:15.678Z",'
+        b'"tenant_id":"ten_7zzzzzzzzzzzzzzzzzzzzzzzzz","sequence":7,"api_version":"2026-11-01","data":'
+        b'{"envelope":{"id":"env_1","name":"Lease","status":"completed"}},'
+        b'"ledger":{"chain":"env:1","seq":3,"hash":"0001"}}'
+    ),
+    ("2026-11-01", THIN): (
+        b'{"id":"evt_7zzzzzzzzzzzzzzzzzzzzzzzzz","type":"envelope.completed","timestamp":"2026-11-01T12:30:15.678Z",'
+        b'"tenant_id":"ten_7zzzzzzzzzzzzzzzzzzzzzzzzz","sequence":7,"api_version":"2026-11-01","data":'
+        b'{"envelope_id":"env_1","status":"completed","url":"/api/v1/signatures/envelopes/env_1"},'
+        b'"ledger":{"chain":"env:1","seq":3,"hash":"0001"}}'
+    ),
+}
+
+
+@pytest.mark.parametrize(("version", "payload"), RELEASED)
+def test_a_released_version_makes_the_bytes_that_it_made_when_it_was_released(version: str, payload: str):
+    """Deliveries of before an upgrade are tried again and replayed after it: never change these bytes."""
+    largest = UUID(int=2**128 - 1)
+    body = compose_body(
+        message=message_id(largest),
+        type_="envelope.completed",
+        occurred_at=MOMENT,
+        tenant_id=largest,
+        sequence=7,
+        data=b'{"envelope":{"id":"env_1","name":"Lease","status":"completed"}}',
+        payload=payload,
+        ledger=LedgerReference("env:1", 3, b"\x00\x01"),
+        version=version,
+    )
+    assert body == RELEASED[version, payload]
+
+
+def test_every_version_has_its_released_bytes():
+    assert {version for version, _ in RELEASED} == set(API_VERSIONS)
+
+
+def test_body_of_an_unknown_version_is_refused():
+    with pytest.raises(ValueError, match="no version"):
+        compose_body(
+            message=message_id(EVENT),
+            type_="envelope.sent",
+            occurred_at=MOMENT,
+            tenant_id=TENANT,
+            sequence=1,
+            data=b"{}",
+            version="2020-01-01",
+        )
 
 
 def test_body_of_an_unknown_payload_is_refused():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
@@ -12,6 +13,7 @@ from tests.webhooks.outbound.hub import Hub
 from tests.webhooks.outbound.receiver import Receiver, always, serve
 from tests.webhooks.outbound.test_sign import naive_design_signature
 from webhooks.outbound.compose import API_VERSION
+from webhooks.outbound.sent import read_sent
 
 
 async def test_an_event_that_was_committed_arrives_signed_for_both_kinds_of_receiver(
@@ -172,3 +174,25 @@ async def test_retries_leave_half_of_the_slots_to_first_attempts(hub: Hub, recei
         assert receiver.in_flight == 4
         gate.set()
         await hub.settled(23)
+
+
+async def test_an_event_is_recorded_in_todays_version(hub: Hub):
+    """The column's default is what the recorder's forms are of: a new version moves both."""
+    tenant = await hub.tenant()
+    await hub.emit(tenant)
+    assert await hub.store.hub.fetchval("SELECT api_version FROM outbox_events") == API_VERSION
+
+
+async def test_a_body_is_made_in_the_version_in_which_its_event_was_recorded(hub: Hub, receiver: Receiver):
+    """Of a version that this process does not know nothing is sent, and nothing shown as if it had been."""
+    tenant = await hub.tenant()
+    await hub.endpoint(tenant, receiver.url)
+    await hub.emit(tenant)
+    await hub.store.hub.execute("UPDATE outbox_events SET api_version = '2020-01-01'")
+    async with hub.delivering():
+        await hub.settled(1, "exhausted")
+    assert receiver.requests == []
+    assert {row["error"].split(":")[0] for row in await hub.attempts()} == {"not sent"}
+    [delivery] = await hub.deliveries()
+    with pytest.raises(ValueError, match="no version"):
+        await read_sent(hub.store.app, tenant, delivery["id"])
