@@ -10,13 +10,11 @@ from normalizer.errors import NotFound
 from normalizer.ids import Kind, print_id
 
 
-class DriftFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """`envelope_id` None: no envelope of the tenant. `webhook`: whether the provider's own message came after all
-    ("late"), did not ("missed"), may still ("awaited"), or is not to be expected ("").
+class Divergence(msgspec.Struct, frozen=True, kw_only=True):
+    """`webhook`: whether the provider's own message came after all ("late"), did not ("missed"), may still
+    ("awaited"), or is not to be expected ("").
     """
 
-    id: UUID
-    envelope_id: UUID | None
     provider_ref: str
     kind: str
     ours: str
@@ -28,6 +26,13 @@ class DriftFinding(msgspec.Struct, frozen=True, kw_only=True):
     found_at: datetime
     seen_at: datetime
     times: int
+
+
+class DriftFinding(Divergence, frozen=True, kw_only=True):
+    """`envelope_id` None: no envelope of the tenant."""
+
+    id: UUID
+    envelope_id: UUID | None
 
 
 class DriftSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from gateway.http.dependencies import TheServices
 from gateway.http.openapi import problems
 from gateway.tenants import webhook_checks
 from gateway.tenants.scopes import Scope
-from normalizer.ids import Kind, print_id, read_id
+from normalizer.ids import Kind, print_id, print_optional_id, read_id
 
 _ADMIN: dict[str, Any] = {"opt": {"scope": Scope.ADMIN}, "responses": problems(404, 422)}
 _MOST = 200
@@ -33,20 +33,11 @@ class DriftFilter(StrEnum):
     GONE = DriftKind.GONE.value
 
 
-class FindingView(msgspec.Struct, frozen=True, kw_only=True):
+class FindingView(drift_report.Divergence, frozen=True, kw_only=True):
+    """`envelope_id` null: no envelope of the tenant."""
+
     id: str
     envelope_id: str | None
-    provider_ref: str
-    kind: str
-    ours: str
-    theirs: str
-    found_by: str
-    done: str
-    webhook: str
-    changed_at: datetime | None
-    found_at: datetime
-    seen_at: datetime
-    times: int
 
 
 class DriftView(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +105,9 @@ def _named(tenant_id: str, connection_id: str) -> tuple[UUID, UUID]:
 
 
 def _finding(one: drift_report.DriftFinding) -> FindingView:
-    printed = print_id(Kind.ENVELOPE, one.envelope_id) if one.envelope_id else None
-    return msgspec.convert(
-        {**msgspec.structs.asdict(one), "id": print_id(Kind.DRIFT, one.id), "envelope_id": printed},
-        FindingView,
+    printed = print_optional_id(Kind.ENVELOPE, one.envelope_id)
+    return FindingView(
+        **msgspec.structs.asdict(one) | {"id": print_id(Kind.DRIFT, one.id), "envelope_id": printed}
     )
 
 

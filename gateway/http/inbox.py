@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from gateway.http.admin import ADMIN, SYSTEM
@@ -34,7 +35,7 @@ from gateway.services import SYSTEM_TENANT, Services
 from gateway.tenants.open_message import open_message
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.inbound.quarantine import QuarantineDesk
-from webhooks.inbound.read import list_messages, read_message
+from webhooks.inbound.read import MessageFilter, list_messages, read_message
 from webhooks.inbound.receive import Door
 from webhooks.inbound.replay import MessageReplay
 from webhooks.inbound.summary import list_refusals, summarize_inbox, what_came_of
@@ -42,18 +43,26 @@ from webhooks.inbound.summary import list_refusals, summarize_inbox, what_came_o
 Hours = Annotated[int, QueryParameter(ge=1, le=720)]
 
 
-@get("/inbound", **READ)
-async def find(
-    services: TheServices,
-    caller: TheCaller,
+async def read_filter(
     wanted_state: Annotated[str, QueryParameter(name="state")] = "",  # Litestar keeps the bare word to itself
     connection_id: FromQuery[str] = "",
     provider_ref: FromQuery[str] = "",
     before: FromQuery[str] = "",
     limit: Limit = 100,
+) -> MessageFilter:
+    return filter_of(wanted_state, connection_id, provider_ref, before, limit)
+
+
+_FILTERED: dict[str, Any] = {"dependencies": {"wanted": Provide(read_filter)}}
+
+
+@get("/inbound", **READ, **_FILTERED)
+async def find(
+    services: TheServices,
+    caller: TheCaller,
+    wanted: NamedDependency[MessageFilter],
 ) -> list[MessageView]:
     """What providers posted about your envelopes, newest first. `state=trouble`: what needs somebody."""
-    wanted = filter_of(wanted_state, connection_id, provider_ref, before, limit)
     return [view_message(one) for one in await list_messages(services.database, caller.tenant_id, wanted)]
 
 
@@ -69,18 +78,13 @@ async def read(services: TheServices, caller: TheCaller, message_id: FromPath[st
     return await _detail(services, caller.tenant_id, message_id)
 
 
-@get("/tenants/{tenant_id:str}/inbox", **ADMIN)
+@get("/tenants/{tenant_id:str}/inbox", **ADMIN, **_FILTERED)
 async def admin_find(
     services: TheServices,
     tenant_id: FromPath[str],
-    wanted_state: Annotated[str, QueryParameter(name="state")] = "",
-    connection_id: FromQuery[str] = "",
-    provider_ref: FromQuery[str] = "",
-    before: FromQuery[str] = "",
-    limit: Limit = 100,
+    wanted: NamedDependency[MessageFilter],
 ) -> list[MessageView]:
     """A tenant's messages from providers, newest first. `state=trouble`: what needs somebody."""
-    wanted = filter_of(wanted_state, connection_id, provider_ref, before, limit)
     return [view_message(one) for one in await list_messages(services.database, _own(tenant_id), wanted)]
 
 

@@ -1,7 +1,5 @@
 """How a tenant's webhook endpoint fares, over HTTP."""
 
-from datetime import datetime
-
 import msgspec
 from litestar import get
 from litestar.params import FromPath
@@ -9,27 +7,15 @@ from litestar.params import FromPath
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.webhooks import READ
 from normalizer.ids import Kind, print_id, read_id
-from webhooks.outbound.health import BreakerState, Window, read_health
+from webhooks.outbound.health import Health, read_health
 
 
-class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+class HealthView(Health, frozen=True, kw_only=True):
     """`breaker` open: nothing is sent until `breaker_until`, and no attempt is burnt; half_open: one delivery
     is under way to see whether the endpoint answers again. The rates are of attempts.
     """
 
     endpoint_id: str
-    active: bool
-    disabled_reason: str
-    breaker: BreakerState
-    breaker_until: datetime | None
-    failures_in_row: int
-    failing_since: datetime | None
-    last_success_at: datetime | None
-    last_failure_at: datetime | None
-    oldest_pending_at: datetime | None
-    undelivered: int
-    last_hour: Window
-    last_day: Window
 
 
 @get("/webhooks/{endpoint_id:str}/health", **READ)

@@ -37,12 +37,12 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     is_sampled: bool
 
 
-class EndpointHealth(msgspec.Struct, frozen=True, kw_only=True):
+class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`undelivered` counts what is pending, under way, held or exhausted. `breaker_until`: when an open breaker
-    lets one delivery through. `failing_since`: the first failure after the last success.
+    lets one delivery through. `failing_since`: the first failure after the last success. `filter_errors`: events that
+    passed the present filter because it could not be asked, with words about the last.
     """
 
-    endpoint_id: UUID
     active: bool
     disabled_reason: str
     breaker: BreakerState
@@ -53,14 +53,22 @@ class EndpointHealth(msgspec.Struct, frozen=True, kw_only=True):
     last_failure_at: datetime | None
     oldest_pending_at: datetime | None
     undelivered: int
+    filter_errors: int
+    filter_error: str
+    filter_error_at: datetime | None
     last_hour: Window
     last_day: Window
+
+
+class EndpointHealth(Health, frozen=True, kw_only=True):
+    endpoint_id: UUID
 
 
 # One statement, so that the figures belong together.
 _READ = """
 SELECT e.id, e.active, e.disabled_reason, coalesce(h.breaker, 'closed') AS breaker, h.breaker_until,
        coalesce(h.failures_in_row, 0) AS failures_in_row, h.failing_since, h.last_success_at, h.last_failure_at,
+       coalesce(h.filter_errors, 0) AS filter_errors, coalesce(h.filter_error, '') AS filter_error, h.filter_error_at,
        w.oldest_pending_at, w.undelivered, hour.figures AS hour, day.figures AS day
 FROM webhook_endpoints e
 LEFT JOIN endpoint_health h ON h.tenant_id = e.tenant_id AND h.endpoint_id = e.id
@@ -116,6 +124,9 @@ def _health(row: asyncpg.Record) -> EndpointHealth:
         last_failure_at=row["last_failure_at"],
         oldest_pending_at=row["oldest_pending_at"],
         undelivered=row["undelivered"],
+        filter_errors=row["filter_errors"],
+        filter_error=row["filter_error"],
+        filter_error_at=row["filter_error_at"],
         last_hour=_window(row["hour"]),
         last_day=_window(row["day"]),
     )
