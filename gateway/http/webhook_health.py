@@ -12,7 +12,8 @@ from webhooks.outbound.health import Health, read_health
 
 class HealthView(Health, frozen=True, kw_only=True):
     """`breaker` open: nothing is sent until `breaker_until`, and no attempt is burnt; half_open: one delivery
-    is under way to see whether the endpoint answers again. The rates are of attempts.
+    is under way to see whether the endpoint answers again. The rates are of attempts. `filter_errors`: how many events
+    passed because the endpoint's filter could not be asked; `filter_error` says why the last one did.
     """
 
     endpoint_id: str

@@ -7,6 +7,7 @@ counter.
 """
 
 import asyncio
+import logging
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,8 @@ import msgspec
 from config.database import Database
 from config.errors import StoreUnavailable
 from webhooks.outbound.outbox import Waiting, count_waiting
+
+logger = logging.getLogger("countersign.deliverer")
 
 BATCH_EVENTS = 500
 _LONG_BATCH_S = 0.5
@@ -38,10 +41,13 @@ class FannedOut(msgspec.Struct, frozen=True):
 async def fan_out(hub: Database, max_events: int = BATCH_EVENTS, after: UUID = _NOBODY) -> FannedOut:
     """At most so many events, fewer where they are costly. `after`: the tenant whose turn was last."""
     row = await hub.fetchrow(
-        "SELECT events, deliveries, mailboxes, passed, more FROM fan_out($1, $2)", max_events, after
+        "SELECT events, deliveries, mailboxes, passed, more, unasked FROM fan_out($1, $2)", max_events, after
     )
     if row is None or row["events"] < 0:
         return FannedOut(events=0, deliveries=0, mailboxes=(), busy=True, is_last=False, passed=after)
+    for endpoint_id in row["unasked"]:
+        # What was said is in the endpoint's health: it may quote the filter or the event.
+        logger.warning("endpoint.filter_failed", extra={"endpoint_id": str(endpoint_id)})
     return FannedOut(
         events=row["events"],
         deliveries=row["deliveries"],

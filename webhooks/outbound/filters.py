@@ -5,7 +5,8 @@ of filters) or `not` (a filter). A path is `type`, or `data` and names with dots
 where an array is. A condition is a scalar (equal), a list (one of), or an object of operators that must all hold.
 Types are never converted: "1" is not 1. A missing value equals nothing, null neither; `ne` and `nin` hold for it.
 Texts compare by code point. What the fan-out asks is gateway/migrations/sql/0003_15_filter.sql: it MUST say the same
-of every vetted filter. Data that SQL cannot read as jsonb passes: an event too many is seen by its receiver.
+of every vetted filter. Data that SQL cannot read as jsonb passes: an event too many is seen by its receiver, and
+counted in the endpoint's health.
 """
 
 import json

@@ -108,21 +108,27 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END $$;
 
--- What the fan-out asks.
-CREATE FUNCTION passes_filter(filter jsonb, document jsonb) RETURNS boolean
+-- What the fan-out asks: null where the event does not pass, an empty text where it does, and words where it passes
+-- because the filter could not be asked; these are counted and shown in the endpoint's health.
+CREATE FUNCTION judge_filter(filter jsonb, document jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RETURN filter IS NULL OR document IS NULL OR filter_holds(filter, document);
+    IF filter IS NULL THEN
+        RETURN '';
+    ELSIF document IS NULL THEN
+        RETURN 'The event''s data cannot be searched, so it passed.';
+    END IF;
+    RETURN CASE WHEN filter_holds(filter, document) THEN '' END;
 EXCEPTION WHEN OTHERS THEN
-    RETURN true;
+    RETURN 'The filter could not be asked, so the event passed: ' || SQLERRM;
 END $$;
 
 CREATE FUNCTION matches_filter(filter jsonb, type text, data bytea) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT filter IS NULL OR passes_filter(filter, filter_document(type, data))
+    SELECT filter IS NULL OR judge_filter(filter, filter_document(type, data)) IS NOT NULL
 $$;
 
 REVOKE ALL ON FUNCTION filter_condition_holds, filter_is_one_of, filter_compares, filter_holds, filter_document,
-    passes_filter, matches_filter FROM PUBLIC;
+    judge_filter, matches_filter FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION filter_condition_holds, filter_is_one_of, filter_compares, filter_holds, filter_document,
-    passes_filter, matches_filter TO countersign_app, countersign_hub;
+    judge_filter, matches_filter TO countersign_app, countersign_hub;

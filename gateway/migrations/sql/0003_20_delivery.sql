@@ -6,7 +6,11 @@ ALTER TABLE endpoint_health
     -- Since when it had been failing when that was told: what the word of its recovery speaks of.
     ADD COLUMN told_since timestamptz,
     -- The last mail about exhausted deliveries: one speaks for all of its hour.
-    ADD COLUMN exhausted_mailed_at timestamptz;
+    ADD COLUMN exhausted_mailed_at timestamptz,
+    -- Events that passed the present filter because it could not be asked; what was said of the last, and when.
+    ADD COLUMN filter_errors bigint NOT NULL DEFAULT 0,
+    ADD COLUMN filter_error varchar(300) NOT NULL DEFAULT '',
+    ADD COLUMN filter_error_at timestamptz;
 -- The few that may have something to be told of, for the sweep.
 CREATE INDEX idx_endpoint_health_news ON endpoint_health (endpoint_id)
     WHERE failures_in_row > 0 OR told_failing_at IS NOT NULL;
@@ -32,6 +36,17 @@ END $$;
 CREATE TRIGGER endpoint_made AFTER INSERT ON webhook_endpoints FOR EACH ROW EXECUTE FUNCTION follow_endpoint();
 CREATE TRIGGER endpoint_switched AFTER UPDATE OF url, active ON webhook_endpoints FOR EACH ROW
     WHEN (NEW.url <> OLD.url OR (NEW.active AND NOT OLD.active)) EXECUTE FUNCTION follow_endpoint();
+
+-- Another filter has its own errors.
+CREATE FUNCTION forget_filter_errors() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE endpoint_health h SET filter_errors = 0, filter_error = '', filter_error_at = NULL
+    WHERE h.tenant_id = NEW.tenant_id AND h.endpoint_id = NEW.id AND h.filter_errors > 0;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER endpoint_filtered AFTER UPDATE OF filter ON webhook_endpoints FOR EACH ROW
+    WHEN (NEW.filter IS DISTINCT FROM OLD.filter) EXECUTE FUNCTION forget_filter_errors();
 
 -- Rows of before this revision; its owner is under the policies too, except for these two statements.
 ALTER TABLE webhook_endpoints NO FORCE ROW LEVEL SECURITY;
@@ -113,15 +128,15 @@ CREATE INDEX idx_outbox_pending_tenant ON outbox_pending (tenant_id, created_at,
 -- not a number of events: so one whose many endpoints have costly filters delays itself alone. An event costs 1, and 1
 -- more for every ten endpoints and for 2,000 bytes of filters (about 0.1 ms each); a batch takes events until
 -- `max_events` of that is spent, one at least. `passed`: the tenant whose turn was last. `more`: events are left.
--- `mailboxes` are the endpoints that have new work.
+-- `mailboxes` are the endpoints that have new work, `unasked` those whose filter could not be asked.
 DROP FUNCTION fan_out(integer);
 CREATE FUNCTION fan_out(max_events integer, after uuid DEFAULT '00000000-0000-0000-0000-000000000000')
-RETURNS TABLE (events integer, deliveries integer, mailboxes uuid[], passed uuid, more boolean)
+RETURNS TABLE (events integer, deliveries integer, mailboxes uuid[], passed uuid, more boolean, unasked uuid[])
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     IF NOT pg_try_advisory_xact_lock(724001) THEN
-        RETURN QUERY SELECT -1, 0, '{}'::uuid[], after, true;
+        RETURN QUERY SELECT -1, 0, '{}'::uuid[], after, true, '{}'::uuid[];
         RETURN;
     END IF;
     RETURN QUERY
@@ -179,14 +194,16 @@ BEGIN
                                  WHERE e.tenant_id = t.tenant_id AND e.filter IS NOT NULL)
                     THEN filter_document(o.type, o.data) END AS document
         FROM taken t JOIN outbox_events o ON o.tenant_id = t.tenant_id AND o.id = t.event_id
-    ), matched AS (
-        SELECT t.tenant_id, t.event_id, o.envelope_id, e.id AS endpoint_id,
-               row_number() OVER (PARTITION BY e.id ORDER BY t.created_at, t.event_id) - 1 AS place
+    ), judged AS MATERIALIZED (  -- each is asked once
+        SELECT t.tenant_id, t.event_id, t.created_at, o.envelope_id, e.id AS endpoint_id,
+               CASE WHEN e.filter IS NULL THEN '' ELSE judge_filter(e.filter, o.document) END AS verdict
         FROM taken t
         JOIN told o ON o.id = t.event_id
-        JOIN webhook_endpoints e ON e.tenant_id = t.tenant_id
-             AND takes_type(e.id, e.events, o.type, o.data)
-             AND CASE WHEN e.filter IS NULL THEN true ELSE passes_filter(e.filter, o.document) END
+        JOIN webhook_endpoints e ON e.tenant_id = t.tenant_id AND takes_type(e.id, e.events, o.type, o.data)
+    ), matched AS (
+        SELECT j.tenant_id, j.event_id, j.envelope_id, j.endpoint_id,
+               row_number() OVER (PARTITION BY j.endpoint_id ORDER BY j.created_at, j.event_id) - 1 AS place
+        FROM judged j WHERE j.verdict IS NOT NULL
     ), numbered AS (
         UPDATE webhook_endpoints e SET next_sequence = e.next_sequence + m.total
         FROM (SELECT tenant_id, endpoint_id, count(*) AS total FROM matched GROUP BY 1, 2) m
@@ -198,12 +215,21 @@ BEGIN
                CASE WHEN n.active THEN 'pending' ELSE 'held' END, now(), n.payload
         FROM matched m JOIN numbered n ON n.id = m.endpoint_id
         RETURNING endpoint_id
+    ), counted AS (
+        UPDATE endpoint_health h SET filter_errors = h.filter_errors + x.times, filter_error = left(x.words, 300),
+               filter_error_at = now()
+        FROM (SELECT j.endpoint_id, count(*) AS times, max(j.verdict) AS words FROM judged j WHERE j.verdict <> ''
+              GROUP BY j.endpoint_id) x
+        WHERE h.endpoint_id = x.endpoint_id
+          AND (SELECT count(*) FROM numbered) >= 0  -- endpoints are locked before their health
+        RETURNING h.endpoint_id
     )
     SELECT (SELECT count(*) FROM taken)::integer,
            (SELECT count(*) FROM made)::integer,
            (SELECT coalesce(array_agg(n.id), '{}') FROM numbered n WHERE n.active),
            coalesce((SELECT k.tenant_id FROM picked k ORDER BY k.order_in DESC LIMIT 1), after),
-           EXISTS (SELECT FROM outbox_pending p WHERE NOT EXISTS (SELECT FROM taken t WHERE t.event_id = p.event_id));
+           EXISTS (SELECT FROM outbox_pending p WHERE NOT EXISTS (SELECT FROM taken t WHERE t.event_id = p.event_id)),
+           (SELECT coalesce(array_agg(c.endpoint_id), '{}') FROM counted c);
 END $$;
 REVOKE ALL ON FUNCTION fan_out FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fan_out TO countersign_hub;

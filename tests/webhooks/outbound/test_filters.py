@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from normalizer.errors import ValidationFailed
 from tests.fixtures.store import Store
-from tests.webhooks.outbound.hub import Hub
+from tests.webhooks.outbound.hub import ACTOR, SOURCE, Hub
+from webhooks.outbound.endpoint import EndpointChange
+from webhooks.outbound.fanout import fan_out
 from webhooks.outbound.filter_check import try_on_last_events
 from webhooks.outbound.filters import explain, matches, vet_filter
+from webhooks.outbound.health import read_health
 
 TYPE = "envelope.completed"
 EVENT = {
@@ -157,6 +160,49 @@ async def test_data_that_cannot_be_searched_passes_every_filter_and_stops_nobody
     filter_ = {"data.a": "nobody says this"}
     assert matches(vet_filter(filter_), TYPE, data)
     assert await sql_says(store, [(json.dumps(filter_), TYPE, data)]) == [[True]]
+
+
+async def test_a_filter_that_cannot_be_asked_is_counted_and_named_in_the_endpoints_health(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+):
+    """Only what was never vetted gets there: the event passes, and that is seen."""
+    tenant = await hub.tenant()
+    made = await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+    await hub.endpoint(tenant, "http://127.0.0.1:9/hook", filter={"data.number": {"exists": True}})
+    await hub.store.hub.execute(
+        'UPDATE webhook_endpoints SET filter = \'{"data.number": {"exists": "maybe"}}\' WHERE id = $1',
+        made.endpoint.id,
+    )
+    await hub.emit(tenant, 3)
+    with caplog.at_level("WARNING", "countersign.deliverer"):
+        fanned = await fan_out(hub.store.hub)
+    assert (fanned.deliveries, len(fanned.mailboxes)) == (6, 2)
+    health = await read_health(hub.store.app, tenant, made.endpoint.id)
+    assert (health.filter_errors, health.filter_error_at is not None) == (3, True)
+    assert health.filter_error.startswith(
+        "The filter could not be asked, so the event passed: cannot cast jsonb"
+    )
+    assert [(one.message, one.endpoint_id) for one in caplog.records] == [
+        ("endpoint.filter_failed", str(made.endpoint.id))
+    ]
+    await hub.desk.change(tenant, made.endpoint.id, EndpointChange(filter={"data.number": 1}), ACTOR, SOURCE)
+    healed = await read_health(hub.store.app, tenant, made.endpoint.id)
+    assert (healed.filter_errors, healed.filter_error, healed.filter_error_at) == (0, "", None)
+
+
+async def test_an_event_that_cannot_be_searched_is_counted_where_a_filter_would_have_been_asked(hub: Hub):
+    tenant = await hub.tenant()
+    filtered = await hub.endpoint(tenant, "http://127.0.0.1:9/hook", filter={"data.number": 1})
+    plain = await hub.endpoint(tenant, "http://127.0.0.1:9/hook")
+    await hub.put(tenant, 1)
+    await hub.store.owner.execute("ALTER TABLE outbox_events NO FORCE ROW LEVEL SECURITY")
+    await hub.store.owner.execute("UPDATE outbox_events SET data = $1", b'{"a":"\\u0000"}')
+    assert (await fan_out(hub.store.hub)).deliveries == 2
+    said = [await read_health(hub.store.app, tenant, one.endpoint.id) for one in (filtered, plain)]
+    assert [(one.filter_errors, one.filter_error) for one in said] == [
+        (1, "The event's data cannot be searched, so it passed."),
+        (0, ""),
+    ]
 
 
 async def sql_says(store: Store, cases: list[tuple[str, str, bytes]]) -> list[list[bool]]:
