@@ -53,10 +53,11 @@ class Unlock(msgspec.Struct, frozen=True):
 async def is_signed_here(services: Services, tenant_id: UUID) -> bool:
     """Whether an envelope of this tenant may go to a provider that runs in this process; from memory."""
     routing = await load_routing(services, tenant_id, from_memory=True)
+    choosable = _choosable(routing)
     return any(
         isinstance(services.adapters.get(connection.provider), InProcess)
         for connection in routing.connections
-        if connection.active and connection.id in _choosable(routing)
+        if connection.active and connection.id in choosable
     )
 
 
