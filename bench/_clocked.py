@@ -6,10 +6,10 @@ line per answer: id, seconds, status. Prints its port, then serves until its sta
 """
 
 import asyncio
-import os
-import sys
 import time
 import zlib
+
+from bench._stdin_server import serve
 
 _OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 _FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
@@ -76,15 +76,5 @@ def _header(head: bytes, name: bytes) -> bytes:
     return head[start : end if end >= 0 else len(head)].strip()
 
 
-async def serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=2048)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    closed = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: closed.set() if not os.read(sys.stdin.fileno(), 1) else None)
-    await closed.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(serve())
+    serve(_Connection, backlog=2048)

@@ -6,10 +6,10 @@ port, then serves until its standard input closes. `GET /spent` answers with req
 
 import asyncio
 import json
-import os
-import sys
 import time
 import uuid
+
+from bench._stdin_server import serve
 
 _JSON = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _TOKEN = json.dumps({"access_token": "canned", "token_type": "Bearer", "expires_in": 28800}).encode()
@@ -54,15 +54,5 @@ class _Connection(asyncio.Protocol):
         self._transport.write(_JSON % (status, len(body), body))
 
 
-async def serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    closed = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: closed.set() if not os.read(sys.stdin.fileno(), 1) else None)
-    await closed.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(serve())
+    serve(_Connection, backlog=512)

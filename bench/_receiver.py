@@ -4,8 +4,8 @@ Prints its port, then serves until its standard input closes. `GET /` answers wi
 """
 
 import asyncio
-import os
-import sys
+
+from bench._stdin_server import serve
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -41,15 +41,5 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
 
-async def serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    closed = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: closed.set() if not os.read(sys.stdin.fileno(), 1) else None)
-    await closed.wait()
-    server.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(serve())
+    serve(_Connection, backlog=512)

@@ -25,9 +25,9 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from bench.inbound import CALLER, start_server
-from bench.kit import median_ratio, report, start_stores
+from bench.kit import median_ratio, report, settings_on, start_stores
 from config.embedded import EmbeddedStores
-from config.settings import DatabaseSettings, GeneralSettings, RedisSettings, Settings
+from config.settings import Settings
 from engine.ceremony.demonstration import word_of
 from engine.ceremony.links import make_link
 from engine.store import lock_envelope
@@ -70,15 +70,7 @@ class Figures(msgspec.Struct):
 
 def main() -> int:
     with start_stores(valkey=True) as stores:
-        settings = msgspec.structs.replace(
-            Settings(),
-            countersign=GeneralSettings(data_dir=stores.data_dir),
-            database=DatabaseSettings(
-                url=stores.database_url, hub_url=stores.database_hub_url, owner_url=stores.database_owner_url
-            ),
-            redis=RedisSettings(url=stores.redis_url),
-        )
-        return asyncio.run(_measure(stores, settings))
+        return asyncio.run(_measure(stores, settings_on(stores)))
 
 
 async def _measure(stores: EmbeddedStores, settings: Settings) -> int:

@@ -26,10 +26,10 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.kit import interleave, median_ratio, report, start_stores
+from bench.kit import interleave, median_ratio, report, settings_on, start_stores
 from config.embedded import EmbeddedStores
 from config.processes import free_port
-from config.settings import DatabaseSettings, GeneralSettings, RedisSettings, Settings
+from config.settings import Settings
 from gateway.composition import open_services
 from gateway.services import Caller, Services
 from gateway.tenants.connections import ConnectionInput, create_connection
@@ -258,15 +258,7 @@ async def rows(services: Services) -> int:
 
 def main() -> int:
     with start_stores(valkey=True) as stores:
-        settings = msgspec.structs.replace(
-            Settings(),
-            countersign=GeneralSettings(data_dir=stores.data_dir),
-            database=DatabaseSettings(
-                url=stores.database_url, hub_url=stores.database_hub_url, owner_url=stores.database_owner_url
-            ),
-            redis=RedisSettings(url=stores.redis_url),
-        )
-        return asyncio.run(compare(stores, settings, credentials()))
+        return asyncio.run(compare(stores, settings_on(stores), credentials()))
 
 
 if __name__ == "__main__":

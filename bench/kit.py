@@ -17,7 +17,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from config.embedded import EmbeddedStores
+from config.settings import DatabaseSettings, GeneralSettings, RedisSettings, Settings
 from gateway.migrations.run import migrate
 
 RUNS = 5
@@ -33,6 +36,18 @@ def start_stores(*, valkey: bool = False) -> Iterator[EmbeddedStores]:
             yield stores
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def settings_on(stores: EmbeddedStores) -> Settings:
+    """The defaults, on these stores."""
+    return msgspec.structs.replace(
+        Settings(),
+        countersign=GeneralSettings(data_dir=stores.data_dir),
+        database=DatabaseSettings(
+            url=stores.database_url, hub_url=stores.database_hub_url, owner_url=stores.database_owner_url
+        ),
+        redis=RedisSettings(url=stores.redis_url),
+    )
 
 
 async def measure_rate(work: Callable[[], Awaitable[object]], *, writers: int, seconds: float) -> float:

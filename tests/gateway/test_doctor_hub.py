@@ -20,10 +20,9 @@ from gateway.envelopes.sweep_changes import sweep_changes_due
 from normalizer.ids import Kind, print_id
 from tests.conformance.sandbox_process import SandboxProcess
 from tests.fixtures.store import Store
+from tests.gateway.administered import BROKEN, MISSING, connect_acme, fake, open_administered, served
 from tests.gateway.bodies import envelope
-from tests.gateway.fake_provider import FakeProvider
-from tests.gateway.test_webhook_administration import BROKEN, MISSING, Administered, fake, served
-from tests.gateway.world import Tenant, World, open_world, replace_settings
+from tests.gateway.world import Tenant, World, replace_settings
 from tests.webhooks.inbound.listen import listen
 
 TABLES = (
@@ -38,16 +37,13 @@ TABLES = (
 
 @pytest.fixture
 async def world(gateway_settings: Any) -> AsyncIterator[World]:
-    async with open_world(gateway_settings, Administered("alpha"), FakeProvider("beta")) as world:
+    async with open_administered(gateway_settings) as world:
         yield world
 
 
 @pytest.fixture
 async def acme(world: World) -> Tenant:
-    tenant = await world.tenant("Acme")
-    await tenant.route(await tenant.connect("alpha", receive_webhooks=True))
-    await sweep_changes_due(world.services)
-    return tenant
+    return await connect_acme(world)
 
 
 async def told(world: World, beginning: str = "") -> list[Finding]:

@@ -2,18 +2,14 @@
 
 import importlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from adapters.kit.exchange import Exchange
-from adapters.kit.outcome import AuthFailed, Interruption, NotSent, Rejected
-from adapters.kit.port import Connection, CredentialHealth, WebhookFinding
+from adapters.kit.outcome import AuthFailed, NotSent, Rejected
 from config.secret import Secret
-from config.settings import GeneralSettings
 from config.settings_sweep import SweepSettings
 from gateway.envelopes.sweep_changes import sweep_changes_due
 from gateway.jobs.kinds import KINDS
@@ -22,66 +18,28 @@ from gateway.tenants.webhook_checks import check_webhooks_due
 from normalizer.ids import Kind, print_id
 from tests.conformance.sandbox_process import SandboxProcess
 from tests.fixtures.store import Store
+from tests.gateway.administered import (
+    BROKEN,
+    MISSING,
+    OFF,
+    connect_acme,
+    fake,
+    open_administered,
+    served,
+)
 from tests.gateway.bodies import envelope, signer
-from tests.gateway.fake_provider import FakeProvider
-from tests.gateway.world import ADMIN, Tenant, World, make_settings, open_world, replace_settings
-from tests.webhooks.inbound.listen import listen
-
-MISSING = WebhookFinding(code="missing", says="There is none.", provider_refs=("alpha-1",), repairable=True)
-OFF = WebhookFinding(code="inactive", says="It is off.", ref="8", repairable=True)
-BROKEN = WebhookFinding(code="unsigned", says="It signs nothing.", ref="7")
-
-
-class Administered(FakeProvider):
-    """A provider in memory whose webhook configuration can be looked at, and whose credentials die of idleness."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.wrong: list[WebhookFinding] = []
-        self.refusals: list[Any] = []
-        self.asked_about: list[tuple[str, ...]] = []
-
-    async def check_webhooks(self, exchange: Exchange, connection: Connection, open_refs: Any) -> Any:
-        self.calls.append("check_webhooks")
-        self.asked_about.append(tuple(open_refs))
-        if self.refusals:
-            raise Interruption(self.refusals.pop(0))
-        return tuple(self.wrong)
-
-    async def repair_webhooks(self, exchange: Exchange, connection: Connection, findings: Any) -> Any:
-        self.calls.append("repair_webhooks")
-        mended = tuple(one for one in findings if one.repairable)
-        self.wrong = [one for one in self.wrong if one not in mended]
-        return mended
-
-    def idle_limit(self, connection: Connection) -> timedelta | None:
-        return timedelta(days=60)
-
-    async def check_credentials(self, exchange: Exchange, connection: Connection) -> CredentialHealth:
-        self.calls.append("check_credentials")
-        if self.refusals:
-            raise Interruption(self.refusals.pop(0))
-        return CredentialHealth(account="a", detail="d")
+from tests.gateway.world import ADMIN, Tenant, World, replace_settings
 
 
 @pytest.fixture
 async def world(gateway_settings: Any) -> AsyncIterator[World]:
-    async with open_world(gateway_settings, Administered("alpha"), FakeProvider("beta")) as world:
+    async with open_administered(gateway_settings) as world:
         yield world
 
 
 @pytest.fixture
 async def acme(world: World) -> Tenant:
-    tenant = await world.tenant("Acme")
-    await tenant.route(await tenant.connect("alpha", receive_webhooks=True))
-    await sweep_changes_due(world.services)
-    return tenant
-
-
-def fake(world: World) -> Administered:
-    provider = world.fake("alpha")
-    assert isinstance(provider, Administered)
-    return provider
+    return await connect_acme(world)
 
 
 async def ledger(acme: Tenant) -> list[str]:
@@ -283,35 +241,6 @@ async def test_the_jobs_run(world: World, acme: Tenant) -> None:
     for kind in ("sweep_changes", "check_webhooks", "keep_alive"):
         await KINDS[kind].run(world.services, {})
     assert fake(world).calls.count("check_webhooks") == 1
-
-
-@asynccontextmanager
-async def served(store: Store, redis_url: Secret, folder: Any) -> AsyncIterator[World]:
-    """A world whose public address answers: what is behind it comes after the address is known."""
-    inside: list[Any] = []
-
-    async def door(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-        elif inside:
-            await inside[0](scope, receive, send)
-        else:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-
-    async with listen(door) as base:
-        general = GeneralSettings(
-            data_dir=folder,
-            blob_url="memory://",
-            loopback_allow_list=("127.0.0.1:*", "localhost:*"),
-            public_base_url=base,
-        )
-        async with open_world(make_settings(store, redis_url, folder, countersign=general)) as world:
-            inside.append(world.app)
-            yield world
 
 
 @pytest.mark.parametrize("provider", ["docusign", "adobe_sign"])
