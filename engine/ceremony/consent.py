@@ -201,16 +201,7 @@ async def refuse_consent(engine: Engine, session: Session, visitor: Visitor, dis
         facts = await _decide(engine, tx, envelope, recipient, visitor, disclosure, "refused", "")
         await note_consent(tx, session, consented=False)
         await write_to_sender(engine, tx, envelope, NoticeKind.CONSENT_REFUSED, by=recipient.name)
-        fact = ceremony_event(
-            engine,
-            envelope,
-            recipient,
-            visitor,
-            LedgerType.CONSENT_WITHDRAWN,
-            (ResourceType.RECIPIENT, recipient.id),
-            facts=facts | {"before_consent": True},
-        )
-        await record(engine, tx, [fact])
+        await _record_no(engine, tx, envelope, recipient, visitor, facts | {"before_consent": True})
         await tx.commit()
 
 
@@ -231,17 +222,25 @@ async def withdraw_consent(engine: Engine, session: Session, visitor: Visitor) -
         await note_consent(tx, session, consented=False)
         if may_act(envelope, recipient):  # afterwards it changes nothing for the sender
             await write_to_sender(engine, tx, envelope, NoticeKind.CONSENT_REFUSED, by=recipient.name)
-        fact = ceremony_event(
-            engine,
-            envelope,
-            recipient,
-            visitor,
-            LedgerType.CONSENT_WITHDRAWN,
-            (ResourceType.RECIPIENT, recipient.id),
-            facts={name: withdrawn[-1][name] for name in ("disclosure_id", "version", "sha256", "language")},
-        )
-        await record(engine, tx, [fact])
+        facts = {name: withdrawn[-1][name] for name in ("disclosure_id", "version", "sha256", "language")}
+        await _record_no(engine, tx, envelope, recipient, visitor, facts)
         await tx.commit()
+
+
+async def _record_no(
+    engine: Engine,
+    tx: Transaction,
+    envelope: EngineEnvelope,
+    recipient: EngineRecipient,
+    visitor: Visitor,
+    facts: dict[str, Json],
+) -> None:
+    """One type of entry for a consent that was refused and for one that was taken back: the facts tell which."""
+    about = (ResourceType.RECIPIENT, recipient.id)
+    fact = ceremony_event(
+        engine, envelope, recipient, visitor, LedgerType.CONSENT_WITHDRAWN, about, facts=facts
+    )
+    await record(engine, tx, [fact])
 
 
 async def _decide(

@@ -5,7 +5,6 @@ Facts hold hashes, serials and levels; nothing about a person.
 
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
 
 from config.blobs import StoredBlob
 from engine.engine import Engine
@@ -64,21 +63,9 @@ def seal_events(
     return events
 
 
-def renewal_event(
-    engine: Engine, tenant_id: UUID, envelope_id: UUID, resource: str, facts: dict[str, Json]
-) -> Event:
-    return Event(
-        id=engine.ids.new(),
-        type=LedgerType.ARCHIVE_TIMESTAMP_RENEWED,
-        tenant_id=tenant_id,
-        envelope_id=envelope_id,
-        resource_type=ResourceType.DOCUMENT,
-        resource_id=resource,
-        occurred_at=engine.clock.now(),
-        actor=SYSTEM,
-        source=Source(kind=SourceKind.JOB),
-        facts=facts,
-    )
+def renewal_event(engine: Engine, envelope: EngineEnvelope, resource: str, facts: dict[str, Json]) -> Event:
+    kind = LedgerType.ARCHIVE_TIMESTAMP_RENEWED
+    return _event(engine, envelope, kind, ResourceType.DOCUMENT, resource, facts)
 
 
 def _sealed_facts(document: EngineDocument, blob: StoredBlob, sealed: SealedFile) -> dict[str, Json]:

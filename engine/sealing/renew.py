@@ -140,8 +140,7 @@ async def _keep(engine: Engine, row: SealRow, following: SealRow) -> bool:
         resource = print_id(Kind.DOCUMENT, row.document_id) if row.document_id is not None else row.part
         event = renewal_event(
             engine,
-            row.tenant_id,
-            envelope.envelope_id,
+            envelope,
             resource,
             {
                 "part": row.part,

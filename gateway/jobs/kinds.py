@@ -11,6 +11,7 @@ import msgspec
 
 from config.settings import Settings
 from engine.certificates.alarms import alarm_due
+from engine.engine import Engine
 from engine.envelopes.due import expire_due, remind_due, warn_due
 from engine.notify.outbox import SEND_NOTICES
 from engine.notify.send import send_due
@@ -36,12 +37,39 @@ _REAP_PAGE = 1000
 _MESSAGE_PAGES = 100  # of one run: an hour's share of what is old
 
 
+Handler = Callable[[Services, Args], Awaitable[object]]
+
+
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
     """`every_s` None: only on request."""
 
-    run: Callable[[Services, Args], Awaitable[object]]
+    run: Handler
     timeout_s: float
     every_s: Callable[[Settings], float] | None = None
+
+
+def _run(work: Callable[[Services], Awaitable[object]]) -> Handler:
+    """One slice of work that needs no args."""
+
+    async def handle(services: Services, _: Args) -> None:
+        await work(services)
+
+    return handle
+
+
+def _run_out(work: Callable[[Services], Awaitable[int]]) -> Handler:
+    """Slice after slice, until one finds nothing due."""
+
+    async def handle(services: Services, _: Args) -> None:
+        while await work(services):
+            pass
+
+    return handle
+
+
+def _in_engine(work: Callable[[Engine], Awaitable[object]]) -> Handler:
+    """One slice of the signing engine's work."""
+    return _run(lambda services: work(services.engine))
 
 
 async def _process_inbox(services: Services, _: Args) -> None:
@@ -53,46 +81,8 @@ async def _sweep_parked(services: Services, _: Args) -> None:
         await make_processor(services).process_due()
 
 
-async def _reconcile(services: Services, _: Args) -> None:
-    await reconcile_due(services)
-
-
-async def _catch_up(services: Services, _: Args) -> None:
-    await catch_up_due(services)
-
-
-async def _sweep_changes(services: Services, _: Args) -> None:
-    while await sweep_changes_due(services):
-        pass
-
-
-async def _check_webhooks(services: Services, _: Args) -> None:
-    while await check_webhooks_due(services):
-        pass
-
-
-async def _keep_alive(services: Services, _: Args) -> None:
-    await keep_alive_due(services)
-
-
 async def _send_notices(services: Services, _: Args) -> None:
     await send_due(services.engine, services.carriers)
-
-
-async def _seal(services: Services, _: Args) -> None:
-    await seal_due(services.engine)
-
-
-async def _sign_recipients(services: Services, _: Args) -> None:
-    await sign_due(services.engine)
-
-
-async def _alarm_certificates(services: Services, _: Args) -> None:
-    await alarm_due(services.engine)
-
-
-async def _renew_seals(services: Services, _: Args) -> None:
-    await renew_due(services.engine)
 
 
 async def _replay(services: Services, _: Args) -> None:
@@ -145,26 +135,6 @@ async def _reap_outbound(services: Services, _: Args) -> None:
     await reap_outbound(services.hub, services.settings.retention)
 
 
-async def _expire_envelopes(services: Services, _: Args) -> None:
-    await expire_due(services.engine)
-
-
-async def _remind_recipients(services: Services, _: Args) -> None:
-    await remind_due(services.engine)
-
-
-async def _warn_of_expiry(services: Services, _: Args) -> None:
-    await warn_due(services.engine)
-
-
-async def _examine_documents(services: Services, _: Args) -> None:
-    await settle_due(services)
-
-
-async def _verify_documents(services: Services, _: Args) -> None:
-    await verify_due(services)
-
-
 async def _reap_access(services: Services, _: Args) -> None:
     """Counters, codes and sessions of the ceremony that have served."""
     await services.hub.execute("SELECT reap_access($1)", services.clock.now())
@@ -175,27 +145,29 @@ KINDS: Mapping[str, JobKind] = MappingProxyType(
         "process_inbox": JobKind(run=_process_inbox, timeout_s=300, every_s=lambda _: 2.0),
         "sweep_parked": JobKind(run=_sweep_parked, timeout_s=300, every_s=lambda _: 5.0),
         "reconcile": JobKind(
-            run=_reconcile, timeout_s=3600, every_s=lambda settings: settings.dispatch.sweep_every_s
+            run=_run(reconcile_due), timeout_s=3600, every_s=lambda settings: settings.dispatch.sweep_every_s
         ),
         "catch_up": JobKind(
-            run=_catch_up, timeout_s=600, every_s=lambda settings: settings.dispatch.catch_up_after_s / 60
+            run=_run(catch_up_due),
+            timeout_s=600,
+            every_s=lambda settings: settings.dispatch.catch_up_after_s / 60,
         ),
-        "sweep_changes": JobKind(run=_sweep_changes, timeout_s=3600, every_s=lambda _: 10.0),
-        "check_webhooks": JobKind(run=_check_webhooks, timeout_s=3600, every_s=lambda _: 60.0),
-        "keep_alive": JobKind(run=_keep_alive, timeout_s=3600, every_s=lambda _: 3600.0),
-        "expire_envelopes": JobKind(run=_expire_envelopes, timeout_s=600, every_s=lambda _: 30.0),
-        "remind_recipients": JobKind(run=_remind_recipients, timeout_s=600, every_s=lambda _: 60.0),
-        "warn_of_expiry": JobKind(run=_warn_of_expiry, timeout_s=600, every_s=lambda _: 300.0),
+        "sweep_changes": JobKind(run=_run_out(sweep_changes_due), timeout_s=3600, every_s=lambda _: 10.0),
+        "check_webhooks": JobKind(run=_run_out(check_webhooks_due), timeout_s=3600, every_s=lambda _: 60.0),
+        "keep_alive": JobKind(run=_run(keep_alive_due), timeout_s=3600, every_s=lambda _: 3600.0),
+        "expire_envelopes": JobKind(run=_in_engine(expire_due), timeout_s=600, every_s=lambda _: 30.0),
+        "remind_recipients": JobKind(run=_in_engine(remind_due), timeout_s=600, every_s=lambda _: 60.0),
+        "warn_of_expiry": JobKind(run=_in_engine(warn_due), timeout_s=600, every_s=lambda _: 300.0),
         SEND_NOTICES: JobKind(run=_send_notices, timeout_s=300, every_s=lambda _: 2.0),
-        "seal": JobKind(run=_seal, timeout_s=1800, every_s=lambda _: 5.0),
-        SIGN_RECIPIENTS: JobKind(run=_sign_recipients, timeout_s=1800, every_s=lambda _: 5.0),
-        "alarm_certificates": JobKind(run=_alarm_certificates, timeout_s=600, every_s=lambda _: 3600.0),
-        "renew_seals": JobKind(run=_renew_seals, timeout_s=3600, every_s=lambda _: 3600.0),
+        "seal": JobKind(run=_in_engine(seal_due), timeout_s=1800, every_s=lambda _: 5.0),
+        SIGN_RECIPIENTS: JobKind(run=_in_engine(sign_due), timeout_s=1800, every_s=lambda _: 5.0),
+        "alarm_certificates": JobKind(run=_in_engine(alarm_due), timeout_s=600, every_s=lambda _: 3600.0),
+        "renew_seals": JobKind(run=_in_engine(renew_due), timeout_s=3600, every_s=lambda _: 3600.0),
         "replay": JobKind(run=_replay, timeout_s=120, every_s=lambda _: 1.0),
         "flush_refusals": JobKind(run=_flush_refusals, timeout_s=120, every_s=lambda _: 30.0),
         "reap_idempotency_keys": JobKind(run=_reap_idempotency_keys, timeout_s=600, every_s=lambda _: 600.0),
-        "examine_documents": JobKind(run=_examine_documents, timeout_s=1800, every_s=lambda _: 10.0),
-        "verify_documents": JobKind(run=_verify_documents, timeout_s=3600, every_s=lambda _: 3600.0),
+        "examine_documents": JobKind(run=_run(settle_due), timeout_s=1800, every_s=lambda _: 10.0),
+        "verify_documents": JobKind(run=_run(verify_due), timeout_s=3600, every_s=lambda _: 3600.0),
         "reap_access": JobKind(run=_reap_access, timeout_s=600, every_s=lambda _: 3600.0),
         "reap_outbound": JobKind(run=_reap_outbound, timeout_s=1800, every_s=lambda _: 3600.0),
         "reap_old_rows": JobKind(run=_reap_old_rows, timeout_s=600, every_s=lambda _: 3600.0),
