@@ -36,6 +36,7 @@ from webhooks.outbound.fanout import FanOuts
 from webhooks.outbound.health_news import tell_news
 from webhooks.outbound.health_report import Reporter
 from webhooks.outbound.mailbox import Mailbox, Route
+from webhooks.outbound.mailboxes import Mailboxes
 from webhooks.outbound.pump_store import STORE_PAUSE_S, with_store
 from webhooks.outbound.settle import needs_ledger, settle
 from webhooks.outbound.turns import Turns
@@ -44,7 +45,6 @@ logger = logging.getLogger("countersign.deliverer")
 
 ReadRoutes = Callable[[list[UUID]], Awaitable[dict[UUID, Route]]]
 
-_MAILBOXES_KEPT = 20_000
 _BUSY_PAUSE_S = 0.01
 _COALESCE_S = 0.002
 _ASIDE_PAGE = 2_000
@@ -69,7 +69,7 @@ class Pump:
         self._settings = settings
         self._ids = ids
         self._lease = timedelta(seconds=settings.lease_s)
-        self._mailboxes: dict[UUID, Mailbox] = {}
+        self._mailboxes = Mailboxes()
         self._turns = Turns(settings, self._ring)
         self._fan_outs = FanOuts(hub)
         self._queue: deque[Claim] = deque()
@@ -212,15 +212,11 @@ class Pump:
         return self._settings.in_flight + self._settings.batch_size
 
     def _take(self, claims: list[Claim]) -> None:
-        if len(self._mailboxes) > _MAILBOXES_KEPT:
-            self._mailboxes = {key: box for key, box in self._mailboxes.items() if box.held}
         for claim in claims:
-            mailbox = self._mailboxes.get(claim.endpoint_id)
-            if mailbox is None:
-                mailbox = self._mailboxes[claim.endpoint_id] = Mailbox(claim.endpoint_id, claim.tenant_id)
-                if claim.more:
-                    self._turns.add((mailbox.id,))
-            mailbox.held += 1
+            is_new = claim.endpoint_id not in self._mailboxes
+            mailbox = self._mailboxes.hold(claim.endpoint_id, claim.tenant_id)
+            if is_new and claim.more:
+                self._turns.add((mailbox.id,))
             mailbox.has_more = claim.more
             self._held += 1
             self._retries += claim.attempt > 0
@@ -242,7 +238,7 @@ class Pump:
                 await release_claims(self._hub, claims)
                 raise
             for endpoint_id, route in routes.items():
-                self._mailboxes[endpoint_id].route = route
+                self._mailboxes.set_route(endpoint_id, route)
             stale -= routes.keys()
         for claim in claims:
             if self._stopping or claim.endpoint_id in stale:
