@@ -4,6 +4,7 @@ first try, and what is recorded about all of that: in one statement when no key 
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -128,7 +129,8 @@ async def _write_at_once(
         if error.sqlstate == _CLAIM_LOST:
             raise claim_lost() from error
         if error.sqlstate == _DOCUMENTS_TAKEN:
-            raise _taken([str(error.detail)]) from error
+            missing = msgspec.json.decode(error.detail or "[]", type=tuple[UUID, ...])
+            raise _taken([print_id(Kind.DOCUMENT, one) for one in missing]) from error
         if error.sqlstate == _ROUTING_CHANGED:
             raise RoutingChanged from error
         raise

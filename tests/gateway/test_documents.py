@@ -186,8 +186,10 @@ async def test_a_document_is_in_one_envelope_and_named_once(acme: Tenant) -> Non
     twice = await acme.post("/envelopes", envelope(documents=[document, document]))
     assert (twice.status_code, twice.json()["findings"][0]["where"]) == (422, "/documents/0/document_id")
     assert (await acme.post("/envelopes", envelope(documents=[document]))).status_code == 201
-    again = await acme.post("/envelopes", envelope(documents=[document]))
-    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    for send in (False, True):
+        again = await acme.post("/envelopes", envelope(documents=[document], send=send))
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
+        assert again.json()["detail"].endswith(f"an envelope: {document['document_id']}.")
 
 
 @pytest.mark.parametrize(
