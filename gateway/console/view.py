@@ -1,6 +1,7 @@
 """What each page of the portal is about: one struct per template, plain values only."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -77,14 +78,18 @@ class SwitchPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretPage(msgspec.Struct, frozen=True, kw_only=True):
-    """`secret` and `standard_secret` are shown this once."""
+    """`secret` and `standard_secret` are shown this once. `signing`: how many secrets sign at present. `older_public`:
+    the public keys from before the previous one, each with its end.
+    """
 
     frame: Frame
     endpoint: Endpoint
-    is_rotating: bool
+    signing: int
+    has_previous: bool
     may_activate: bool
     public_key: str
     previous_public_key: str = ""
+    older_public: tuple[tuple[str, datetime], ...] = ()
     is_new: bool = False
     secret: Secret | None = None
     standard_secret: Secret | None = None

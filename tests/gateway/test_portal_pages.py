@@ -40,10 +40,29 @@ async def test_rotation_shows_a_new_secret_and_activation_cuts_over(tenant: Tena
     assert unreadable.status_code == 422
     rotated = await visitor.post(page, {"overlap_hours": "48", "cutover_hours": "1"}, seen_at=page)
     assert "whsec_" in rotated.text
-    assert "Two secrets sign at present" in text_of(rotated.text)
+    assert "Secrets that sign at present: 2." in text_of(rotated.text)
     assert "signed with the new one already" in text_of(await visitor.done(f"/endpoints/{endpoint}/activate"))
     refused = await visitor.post(f"/endpoints/{endpoint}/activate")
     assert "No change of secret is under way" in refused.text
+
+
+async def test_rotations_within_an_overlap_are_all_told_and_what_the_oldest_signed_holds(
+    tenant: Tenant,
+) -> None:
+    visitor = await open_portal(tenant)
+    endpoint = await add_endpoint(visitor)
+    page = f"/endpoints/{endpoint}/secret"
+    given = {"body": '{"type":"x"}', "id": "evt_01"}
+    signed = await tenant.post(f"/webhooks/{endpoint}/test-signature", given)
+    for _ in range(2):
+        rotated = await visitor.post(page, {"overlap_hours": "48"}, seen_at=page)
+    told = text_of(rotated.text)
+    assert "Secrets that sign at present: 3." in told
+    assert (told.count("An older one does until"), told.count("whpk_")) == (1, 3)
+    pasted = {"endpoint": endpoint, "headers": signed_headers(signed), "body": given["body"]}
+    judged = text_of((await visitor.post("/verify", pasted, seen_at="/verify")).text)
+    assert "The signature holds." in judged
+    assert "made with a still older secret" in judged
 
 
 async def test_settings_form_says_back_what_is_stored(tenant: Tenant) -> None:

@@ -18,6 +18,7 @@ from gateway.http.sign.answers import redirect
 from normalizer.errors import Conflict, Finding, ValidationFailed
 from normalizer.ids import Kind, print_id, read_id
 from webhooks.outbound.endpoint import Endpoint, ShownOnce
+from webhooks.outbound.key_ring import read_public_keys
 
 
 @get("/s/{handle:str}/endpoints/{endpoint_id:str}/secret", **OPEN)
@@ -80,14 +81,18 @@ async def secret_page(
     trouble: Trouble | None = None,
 ) -> Response[str]:
     now = visit.services.clock.now()
-    is_rotating = found.previous_until is not None and found.previous_until > now
+    has_previous = found.previous_until is not None and found.previous_until > now
+    older = (await read_public_keys(visit.services.hub, found.id, now=now)).older
+    is_rotating = has_previous or bool(older)
     page = SecretPage(
         frame=visit.frame("endpoints", trouble=trouble),
         endpoint=found,
-        is_rotating=is_rotating,
+        signing=1 + has_previous + len(older),
+        has_previous=has_previous,
         may_activate=is_rotating and found.cutover_at is not None and found.cutover_at > now,
         public_key=public_text(found.verify_key),
-        previous_public_key=public_text(found.previous_verify_key) if is_rotating else "",
+        previous_public_key=public_text(found.previous_verify_key) if has_previous else "",
+        older_public=tuple((public_text(key), until) for key, until in older),
         is_new=is_new,
         secret=shown.secret if shown else None,
         standard_secret=shown.standard_secret if shown else None,
