@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import DBAPIError
@@ -39,6 +37,10 @@ async def migrate(owner_url: Secret) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    # Every process imports this module for its check of the roles, and few migrate.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     # A % in a path would be read as interpolation.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
