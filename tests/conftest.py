@@ -5,11 +5,21 @@ test that needs it does. Nothing of it outlives the run.
 """
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.shared_postgres import SHARED
+
+# Images of containers often forbid it; then each of the hundreds of processes that the tests start would compile
+# every module again, and so would each worker, with every assertion of ours to be rewritten.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# No test of these takes as much as a few seconds: they come last, so that no worker is left with a long one.
+SHORT = ("tests/adapters/", "tests/ledger/", "tests/normalizer/")
 
 pytest_plugins = [
     f"tests.fixtures.{path.stem}"
@@ -29,6 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node) -> None:
     SHARED.hand_on(node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Unless another way of sharing the tests out was asked for."""
+    if config.option.dist != "load":
+        return None
+    from tests.scheduling import FilesTogether
+
+    config.option.loadscopereorder = False  # by number of tests; ours is by time
+    return FilesTogether(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.startswith(SHORT))
 
 
 def pytest_collection_finish() -> None:

@@ -13,8 +13,8 @@ from tests.webhooks.inbound.house import House, open_house, serve, settings_of
 
 
 @pytest.fixture
-def settings(store: Store, redis_url, tmp_path: Path) -> Settings:
-    return settings_of(store, redis_url, tmp_path)
+def settings(store: Store, redis_url, gateway_folder: Path) -> Settings:
+    return settings_of(store, redis_url, gateway_folder)
 
 
 @pytest_asyncio.fixture

@@ -30,7 +30,6 @@ from config.settings import (
     Settings,
 )
 from config.settings_inbox import InboxSettings
-from gateway.app import create_app
 from gateway.composition import open_services
 from gateway.jobs.inbox import make_processor
 from gateway.services import Caller, Services
@@ -45,6 +44,7 @@ from normalizer.events import SYSTEM, Source, SourceKind
 from normalizer.status import EnvelopeStatus
 from tests.adapters.docusign import samples
 from tests.fixtures.store import Store
+from tests.gateway.kept_app import give_back, take_app
 from tests.webhooks.inbound.listen import listen
 from webhooks.inbound.process import Processor
 
@@ -345,6 +345,8 @@ async def open_house(
 @asynccontextmanager
 async def serve(house: House) -> AsyncIterator[House]:
     """The real application behind a real server on loopback."""
-    async with listen(create_app(house.services)) as base, aiohttp.ClientSession() as session:
+    kept = take_app(house.services)
+    async with listen(kept.app) as base, aiohttp.ClientSession() as session:
         house.base, house.http = base, session
         yield house
+    give_back(kept)
