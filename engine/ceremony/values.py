@@ -128,7 +128,7 @@ def _read_date(_field: EngineField, text: str) -> str:
         try:
             return date.fromisoformat(text).isoformat()
         except ValueError:
-            pass
+            pass  # a day that no month has: refused as every other text below
     raise FieldRefused("field_date", "The value is not a date.", remedy="Write the date as 2026-12-31.")
 
 

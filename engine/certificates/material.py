@@ -193,7 +193,7 @@ def _usage(certificate: x509.Certificate) -> list[str]:
         if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             problems.append("It is an authority's certificate, which issues others.")
     except x509.ExtensionNotFound:
-        pass
+        pass  # without them it is no authority's (RFC 5280, 4.2.1.9)
     try:
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

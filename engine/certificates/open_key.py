@@ -103,4 +103,4 @@ class _Bare:
         self.certificate_id = ""
 
     async def sign(self, content: bytes, digest_algorithm: str) -> bytes:
-        raise NotImplementedError
+        raise NotImplementedError("a certificate without its key does not sign")

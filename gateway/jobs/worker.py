@@ -73,7 +73,7 @@ def run(settings: Settings) -> None:
             _take_signals()
             time.sleep(_PAUSE_S)
     except _Stopped:
-        pass
+        pass  # asked to by a signal, wherever it stood
     finally:
         set_runtime(None)
         runtime.close()

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,55 @@ def test_the_rule_for_silenced_checks_tells_a_reason_from_none(comment: str, is_
     found = SILENCED.search(comment)
     assert found is not None
     assert _is_reasoned(found, needs_reason=True) is is_fine
+
+
+def test_catches_of_every_error_raise_it_again_or_say_why():
+    silent = [
+        f"{relative(path)}:{handler.lineno}"
+        for path in python_files(*LAYERS)
+        for handler in _find_unexplained(tree_of(path), _commented_lines(path))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("handler", "is_fine"),
+    [
+        ("except Exception:\n    answer = None", False),
+        ("except (ValueError, Exception):\n    answer = None", False),
+        ("except:\n    answer = None", False),
+        ("except BaseException:\n    raise if_any", True),
+        ("except Exception:\n    clean_up()\n    raise", True),
+        ("except Exception:  # one must not keep the others\n    answer = None", True),
+        ("except Exception:\n    # A client library raises anything.\n    answer = None", True),
+        ("except ValueError:\n    answer = None", True),
+    ],
+)
+def test_the_rule_for_catches_of_every_error_tells_a_reason_from_none(handler: str, is_fine: bool):
+    source = f"try:\n    work()\n{handler}\n"
+    commented = {number for number, line in enumerate(source.splitlines(), start=1) if "#" in line}
+    assert (_find_unexplained(ast.parse(source), commented) == []) is is_fine
+
+
+def _commented_lines(path: Path) -> set[int]:
+    return {token.line for token in tokens_of(path) if token.kind == "comment"}
+
+
+def _find_unexplained(tree: ast.Module, commented: set[int]) -> list[ast.ExceptHandler]:
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and _is_broad(node.type)
+        and not isinstance(node.body[-1], ast.Raise)
+        and commented.isdisjoint(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    ]
+
+
+def _is_broad(caught: ast.expr | None) -> bool:
+    if isinstance(caught, ast.Tuple):
+        return any(_is_broad(one) for one in caught.elts)
+    return caught is None or (isinstance(caught, ast.Name) and caught.id in {"Exception", "BaseException"})
 
 
 def _is_reasoned(found: re.Match[str], *, needs_reason: bool) -> bool:
