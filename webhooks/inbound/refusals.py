@@ -43,7 +43,7 @@ class Refusals:
         self._sources: dict[UUID, set[str]] = {}
         self._minute: datetime | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing: set[asyncio.Task[None]] = set()  # while the store is slow, more than one
 
     def count(self, sender: Sender | None, reason: str, source: str = "") -> None:
         """`source`: the network that it came from, never an address."""
@@ -61,7 +61,9 @@ class Refusals:
 
     def _start_flush(self) -> None:
         self._timer = None
-        self._flushing = asyncio.create_task(self.flush())
+        flushing = asyncio.create_task(self.flush())
+        self._flushing.add(flushing)
+        flushing.add_done_callback(self._flushing.discard)
 
     async def flush(self) -> None:
         """Writes what was counted so far; while the store is away it stays counted."""
@@ -80,12 +82,14 @@ class Refusals:
             self._counts.update(counts)
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._start_flush)
+        except Exception:  # it would be met again, and hold up what is counted later
+            logger.exception("%d refusals could not be counted", counts.total())
 
     async def aclose(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._flushing is not None:
-            await asyncio.wait({self._flushing})
+        while self._flushing:
+            await asyncio.wait(set(self._flushing))
         await self.flush()
         if self._timer is not None:  # the store went first
             self._timer.cancel()

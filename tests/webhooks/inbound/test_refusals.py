@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 
 from config.clock import FixedClock
 from config.errors import StoreUnavailable
@@ -93,3 +94,54 @@ async def test_two_jobs_at_once_record_a_minute_once(house: House) -> None:
         refusals.count(None, "forged")
     await refusals.aclose()
     assert sorted(await asyncio.gather(*(record(house) for _ in range(4)))) == [0, 0, 0, 1]
+
+
+class SlowHub:
+    """Each statement waits for its own permit."""
+
+    def __init__(self) -> None:
+        self.begun = [asyncio.Event(), asyncio.Event()]
+        self.permits = [asyncio.Event(), asyncio.Event()]
+        self.asked = self.written = 0
+
+    async def execute(self, *_: object) -> None:
+        number, self.asked = self.asked, self.asked + 1
+        self.begun[number].set()
+        await self.permits[number].wait()
+        self.written += 1
+
+
+async def test_close_waits_for_every_count_that_is_being_written() -> None:
+    hub: Any = SlowHub()
+    refusals = Refusals(hub, FixedClock())
+    for begun in hub.begun:
+        refusals.count(None, "forged")
+        await begun.wait()
+    closing = asyncio.create_task(refusals.aclose())
+    await asyncio.sleep(0)
+    hub.permits[1].set()
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    hub.permits[0].set()
+    await closing
+    assert hub.written == 2
+
+
+async def test_count_that_cannot_be_written_is_told_and_holds_up_no_other(caplog) -> None:
+    class FaultyHub:
+        def __init__(self) -> None:
+            self.asked = 0
+
+        async def execute(self, *_: object) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                raise LookupError("a fault of ours")
+
+    hub: Any = FaultyHub()
+    refusals = Refusals(hub, FixedClock())
+    refusals.count(None, "forged")
+    await refusals.flush()
+    refusals.count(None, "forged again")
+    await refusals.aclose()
+    assert hub.asked == 2
+    assert "1 refusals could not be counted" in caplog.text
