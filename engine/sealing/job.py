@@ -27,14 +27,9 @@ from engine.sealing.attachment_facts import fetch_carried
 from engine.sealing.attempt import Stale, attempt, work_off
 from engine.sealing.combined import CombinedPart, make_combined
 from engine.sealing.completion import describe_seal, digest_of_head, make_certificate
-from engine.sealing.completion_facts import (
-    Completion,
-    DocumentFacts,
-    Records,
-    compose_completion,
-    read_entries,
-    read_records,
-)
+from engine.sealing.completion_facts import Completion, DocumentFacts
+from engine.sealing.completion_records import Records, read_entries, read_records
+from engine.sealing.compose_completion import compose_completion
 from engine.sealing.errors import SealingFailed, SealTrouble
 from engine.sealing.facts import seal_events
 from engine.sealing.files import fetch_file, fetch_pictures, private_folder, store_file

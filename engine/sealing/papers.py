@@ -9,7 +9,7 @@ from engine.envelopes.level import is_own_signature
 from engine.model import EngineDocument, EngineEnvelope, EngineField, EngineRecipient
 from engine.sealing.errors import SealingFailed, SealTrouble
 from engine.sealing.per_signer import SignerFields
-from engine.sealing.stamps import Stamp, TextStamp, stamps_of
+from engine.sealing.stamps import TextStamp, stamp_at, stamps_of
 
 _EMPTY = TextStamp("")
 
@@ -51,8 +51,8 @@ def _fields_to_make(envelope: EngineEnvelope, document: EngineDocument) -> Itera
         ]
         yield SignerFields(
             recipient_id=recipient.id,
-            signature=_blank(place),
-            values=tuple(_blank(field) for field in others),
+            signature=stamp_at(place, _EMPTY),
+            values=tuple(stamp_at(field, _EMPTY) for field in others),
         )
 
 
@@ -66,15 +66,3 @@ def _own_place(
         if field.document_id == document.id and is_own_signature(field)
     ]
     return min(found, key=lambda one: (one.page, one.y, one.x, one.id), default=None)
-
-
-def _blank(field: EngineField) -> Stamp:
-    return Stamp(
-        page=field.page,
-        x=field.x,
-        y=field.y,
-        width=field.width,
-        height=field.height,
-        field_id=field.id,
-        content=_EMPTY,
-    )

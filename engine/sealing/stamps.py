@@ -47,18 +47,23 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     content: TextStamp | CheckStamp | PictureStamp
 
 
+def stamp_at(field: EngineField, content: TextStamp | CheckStamp | PictureStamp) -> Stamp:
+    """Where the field is, with what is given."""
+    return Stamp(
+        page=field.page,
+        x=field.x,
+        y=field.y,
+        width=field.width,
+        height=field.height,
+        field_id=field.id,
+        content=content,
+    )
+
+
 def stamps_of(envelope: EngineEnvelope, document: EngineDocument) -> tuple[Stamp, ...]:
     """In page order; fields without a value leave nothing."""
     found = [
-        Stamp(
-            page=field.page,
-            x=field.x,
-            y=field.y,
-            width=field.width,
-            height=field.height,
-            field_id=field.id,
-            content=content,
-        )
+        stamp_at(field, content)
         for field in envelope.fields
         if field.document_id == document.id
         if (content := _content(envelope, field)) is not None

@@ -58,7 +58,7 @@ async def test_receipt_is_not_confirmed_by_what_the_person_before_opened(house: 
 
 
 async def test_certificate_names_no_consent_but_the_signers_own(sent: House) -> None:
-    from engine.sealing.completion_facts import consents_of, read_records
+    from engine.sealing.completion_records import consents_of, read_records
 
     await sent.reader(ADA)
     await correct(sent)
