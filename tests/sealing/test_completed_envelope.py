@@ -23,19 +23,9 @@ ARABIC = "محمد العربي"
 
 @pytest_asyncio.fixture
 async def house(store, redis_url: Secret, tmp_path: Path):
-    from config.settings import SignatureSettings
-    from config.settings_signing import SigningSettings
-    from tests.engine.signing.house import open_house
-    from tests.gateway.world import make_settings, open_world
+    from tests.engine.signing.house import open_easy_house
 
-    settings = make_settings(
-        store,
-        redis_url,
-        tmp_path,
-        signature=SignatureSettings(require_mfa_for_signatures=False),
-        signing=SigningSettings(visits_per_minute=100_000, visits_burst=100_000),
-    )
-    async with open_world(settings) as world, open_house(world) as made:
+    async with open_easy_house(store, redis_url, tmp_path) as made:
         yield made
 
 

@@ -22,7 +22,7 @@ from engine.sealing.job import seal_due
 from engine.sealing.keys import development_folder
 from engine.sealing.sign_recipients import sign_due
 from normalizer.events import SYSTEM, Source, SourceKind
-from tests.engine.signing.house import House, open_house
+from tests.engine.signing.house import House, open_easy_house
 from tests.gateway.bodies import envelope, field, inline, signer
 from tests.sealing.papers import text_of
 from tests.sealing.unanswered import Unanswered
@@ -34,18 +34,7 @@ WHO = Who(SYSTEM, Source(kind=SourceKind.CLI))
 
 @pytest_asyncio.fixture
 async def house(store, redis_url: Secret, tmp_path: Path) -> AsyncIterator[House]:
-    from config.settings import SignatureSettings
-    from config.settings_signing import SigningSettings
-    from tests.gateway.world import make_settings, open_world
-
-    settings = make_settings(
-        store,
-        redis_url,
-        tmp_path,
-        signature=SignatureSettings(require_mfa_for_signatures=False),
-        signing=SigningSettings(visits_per_minute=100_000, visits_burst=100_000),
-    )
-    async with open_world(settings) as world, open_house(world) as made:
+    async with open_easy_house(store, redis_url, tmp_path) as made:
         yield made
 
 

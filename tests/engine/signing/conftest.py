@@ -15,17 +15,7 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def house(store: "Store", redis_url: Secret, gateway_folder: Path) -> AsyncIterator["House"]:
-    from config.settings import SignatureSettings
-    from config.settings_signing import SigningSettings
-    from tests.engine.signing.house import open_house
-    from tests.gateway.world import make_settings, open_world
+    from tests.engine.signing.house import open_easy_house
 
-    settings = make_settings(
-        store,
-        redis_url,
-        gateway_folder,
-        signature=SignatureSettings(require_mfa_for_signatures=False),
-        signing=SigningSettings(visits_per_minute=100_000, visits_burst=100_000),
-    )
-    async with open_world(settings) as world, open_house(world) as made:
+    async with open_easy_house(store, redis_url, gateway_folder) as made:
         yield made

@@ -6,18 +6,23 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 
+from config.secret import Secret
+from config.settings import SignatureSettings
+from config.settings_signing import SigningSettings
 from engine.ceremony.demonstration import word_of
 from engine.ceremony.links import make_link
 from engine.engine import Engine
 from engine.model import EngineEnvelope, EngineRecipient
 from engine.store import load_envelope, lock_envelope
 from normalizer.ids import Kind, print_id, read_id
-from tests.gateway.world import Tenant, World
+from tests.fixtures.store import Store
+from tests.gateway.world import Tenant, World, make_settings, open_world
 
 _NOT_YET = UUID(int=0)
 AGENT = "Firefox/130"
@@ -193,6 +198,20 @@ async def open_house(world: World, name: str = "House") -> AsyncIterator[House]:
     tenant = await world.tenant(name)
     await tenant.route(await tenant.connect("internal", {}))
     yield House(world, tenant)
+
+
+@asynccontextmanager
+async def open_easy_house(store: Store, redis_url: Secret, folder: Path) -> AsyncIterator[House]:
+    """Its signers need nothing but their link, and may come as often as they like."""
+    settings = make_settings(
+        store,
+        redis_url,
+        folder,
+        signature=SignatureSettings(require_mfa_for_signatures=False),
+        signing=SigningSettings(visits_per_minute=100_000, visits_burst=100_000),
+    )
+    async with open_world(settings) as world, open_house(world) as made:
+        yield made
 
 
 def printed_fields(envelope: EngineEnvelope, kind: str) -> list[str]:
