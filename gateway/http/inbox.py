@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from gateway.http.admin import ADMIN, SYSTEM
+from gateway.http.admin import ADMIN, SYSTEM, tenant_of
 from gateway.http.dependencies import TheCaller, TheServices
 from gateway.http.inbox_views import (
     DropInput,
@@ -85,13 +85,13 @@ async def admin_find(
     wanted: NamedDependency[MessageFilter],
 ) -> list[MessageView]:
     """A tenant's messages from providers, newest first. `state=trouble`: what needs somebody."""
-    return [view_message(one) for one in await list_messages(services.database, _own(tenant_id), wanted)]
+    return [view_message(one) for one in await list_messages(services.database, tenant_of(tenant_id), wanted)]
 
 
 @get("/tenants/{tenant_id:str}/inbox/summary", **ADMIN)
 async def admin_summary(services: TheServices, tenant_id: FromPath[str], hours: Hours = 24) -> InboxSummary:
     """How many messages are where, by connection."""
-    return await _summary(services, _own(tenant_id), hours)
+    return await _summary(services, tenant_of(tenant_id), hours)
 
 
 @get("/tenants/{tenant_id:str}/inbox/refusals", **ADMIN)
@@ -100,7 +100,7 @@ async def refusals(
 ) -> list[RefusalView]:
     """Refused posts by minute, reason and network; `system` as the tenant: paths that lead to no connection."""
     since = services.clock.now() - timedelta(hours=hours)
-    tenant = SYSTEM_TENANT if tenant_id == SYSTEM else _own(tenant_id)
+    tenant = SYSTEM_TENANT if tenant_id == SYSTEM else tenant_of(tenant_id)
     found = await list_refusals(services.database, tenant, since, limit)
     return [view_refusal(one) for one in found]
 
@@ -110,7 +110,7 @@ async def admin_read(
     services: TheServices, tenant_id: FromPath[str], message_id: FromPath[str]
 ) -> MessageDetail:
     """One message: how it was proved, where it is, and what came of it."""
-    return await _detail(services, _own(tenant_id), message_id)
+    return await _detail(services, tenant_of(tenant_id), message_id)
 
 
 @get("/tenants/{tenant_id:str}/inbox/{message_id:str}/body", **ADMIN)
@@ -118,7 +118,7 @@ async def body(
     services: TheServices, caller: TheCaller, tenant_id: FromPath[str], message_id: FromPath[str]
 ) -> Response[bytes]:
     """A message's body with every personal value masked. That it was looked at goes into the ledger."""
-    shown = await open_message(services, caller, _own(tenant_id), read_id(Kind.MESSAGE, message_id))
+    shown = await open_message(services, caller, tenant_of(tenant_id), read_id(Kind.MESSAGE, message_id))
     return Response(shown, media_type="application/json", headers={"cache-control": "no-store"})
 
 
@@ -133,7 +133,7 @@ async def replay_filtered(
     """Take messages up again, a page at a time, oldest first. What had its effect does not have it twice."""
     wanted = replay_filter_of(data)
     replayed = await _replays(services, request).replay_messages(
-        _own(tenant_id), wanted, caller.actor, caller.source
+        tenant_of(tenant_id), wanted, caller.actor, caller.source
     )
     return ReplayedMessagesView(
         tuple(print_id(Kind.MESSAGE, one) for one in replayed.messages), replayed.is_complete
@@ -149,7 +149,7 @@ async def replay_one(
     message_id: FromPath[str],
 ) -> MessageDetail:
     """Take one message up again."""
-    tenant, own = _own(tenant_id), read_id(Kind.MESSAGE, message_id)
+    tenant, own = tenant_of(tenant_id), read_id(Kind.MESSAGE, message_id)
     await _replays(services, request).replay_message(tenant, own, caller.actor, caller.source)
     return await _detail(services, tenant, message_id)
 
@@ -164,7 +164,7 @@ async def release(
     data: JSONBody[ReleaseInput],
 ) -> MessageDetail:
     """Let the provider's own answer decide about a quarantined message: it is asked, and what it says has effect."""
-    tenant, own = _own(tenant_id), read_id(Kind.MESSAGE, message_id)
+    tenant, own = tenant_of(tenant_id), read_id(Kind.MESSAGE, message_id)
     await _quarantine(services, request).release(
         tenant, own, caller.actor, caller.source, reason=data.reason, accepting=acceptable_of(data.accept)
     )
@@ -181,7 +181,7 @@ async def drop(
     data: JSONBody[DropInput],
 ) -> MessageDetail:
     """Give a message up: it is kept, and has no effect."""
-    tenant, own = _own(tenant_id), read_id(Kind.MESSAGE, message_id)
+    tenant, own = tenant_of(tenant_id), read_id(Kind.MESSAGE, message_id)
     await _quarantine(services, request).drop(tenant, own, caller.actor, caller.source, reason=data.reason)
     return await _detail(services, tenant, message_id)
 
@@ -206,7 +206,3 @@ async def _detail(services: Services, tenant_id: UUID, printed: str) -> MessageD
     return view_detail(
         message, await what_came_of(services.database, tenant_id, message.envelope_id, printed)
     )
-
-
-def _own(printed: str) -> UUID:
-    return read_id(Kind.TENANT, printed)

@@ -19,6 +19,7 @@ from gateway.http import (
     inbox,
     ledger,
     prepare,
+    providers,
     replays,
     static,
     templates,
@@ -133,19 +134,19 @@ ADMIN_ROUTES: list[ControllerRouterHandler] = [
     admin.create_key,  # POST   /tenants/{id}/keys
     admin.list_keys,  # GET    /tenants/{id}/keys
     admin.revoke_key,  # DELETE /tenants/{id}/keys/{id}
-    admin.list_providers,  # GET    /providers
-    admin.create_connection,  # POST   /tenants/{id}/connections
-    admin.list_connections,  # GET    /tenants/{id}/connections
-    admin.change_connection,  # PATCH  /tenants/{id}/connections/{id}
-    admin.check_connection,  # POST   /tenants/{id}/connections/{id}/check
+    providers.list_providers,  # GET    /providers
+    providers.create_connection,  # POST   /tenants/{id}/connections
+    providers.list_connections,  # GET    /tenants/{id}/connections
+    providers.change_connection,  # PATCH  /tenants/{id}/connections/{id}
+    providers.check_connection,  # POST   /tenants/{id}/connections/{id}/check
     drift.read_drift,  # GET    /tenants/{id}/connections/{id}/drift
     drift.read_webhook_configuration,  # GET    /tenants/{id}/connections/{id}/webhook-configuration
     drift.check_webhook_configuration,  # POST   /tenants/{id}/connections/{id}/webhook-configuration/check
-    admin.read_routing,  # GET    /tenants/{id}/routing
-    admin.set_routing,  # PUT    /tenants/{id}/routing
-    admin.switch_provider,  # POST   /tenants/{id}/provider-switches
-    admin.list_switches,  # GET    /tenants/{id}/provider-switches
-    admin.revert_switch,  # POST   /tenants/{id}/provider-switches/{id}/revert
+    providers.read_routing,  # GET    /tenants/{id}/routing
+    providers.set_routing,  # PUT    /tenants/{id}/routing
+    providers.switch_provider,  # POST   /tenants/{id}/provider-switches
+    providers.list_switches,  # GET    /tenants/{id}/provider-switches
+    providers.revert_switch,  # POST   /tenants/{id}/provider-switches/{id}/revert
     admin.verify_tenant,  # GET    /tenants/{id}/audit/verify
     branding.read_branding,  # GET    /tenants/{id}/branding
     branding.set_branding,  # PUT    /tenants/{id}/branding
