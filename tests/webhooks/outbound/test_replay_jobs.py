@@ -258,8 +258,12 @@ async def test_a_replay_whose_endpoint_goes_off_or_away_stands_still_and_says_wh
     await hub.desk.delete(tenant, endpoint, ACTOR, SOURCE)
     await runner.run_due()
     replay, _ = await desk.read(tenant, started.id)
-    assert (replay.state, replay.reason) == (ReplayState.CANCELLED, "its endpoint was deleted")
-    assert await sequences_in(hub, "exhausted") == [1, 2, 3]
+    assert (replay.state, replay.reason, replay.requeued) == (
+        ReplayState.CANCELLED,
+        "its endpoint was deleted",
+        0,
+    )
+    assert await sequences_in(hub, "cancelled") == [1, 2, 3]  # with their endpoint
 
 
 async def test_a_replay_shows_what_failed_again_and_what_still_waits(
