@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from config.secret import Secret
 from gateway.tenants.scopes import Scope
@@ -58,7 +57,7 @@ async def test_openapi_document_describes_every_webhook_with_headers_schema_and_
     world: World,
 ) -> None:
     document = (await world.client().get("/docs/openapi.json")).json()
-    OpenAPIV31SpecValidator(document).validate()
+    # That it is valid as a whole, webhooks included, is test_served's.
     assert set(document["webhooks"]) == set(map(str, EventType))
     for type_, item in document["webhooks"].items():
         operation = item["post"]

@@ -233,13 +233,13 @@ async def test_the_sweep_takes_up_what_a_dead_process_left_and_leaves_what_runs(
     world: World, acme: Tenant
 ) -> None:
     fake = world.fake("alpha")
-    hangs = asyncio.Event()
+    hangs, ends = asyncio.Event(), asyncio.Event()
 
     async def hang(provider: FakeProvider, exchange: Exchange, sent: Envelope) -> Created:
         provider.hold(sent.reference, EnvelopeStatus.SENT)
         hangs.set()
-        await asyncio.sleep(60)
-        raise AssertionError
+        await ends.wait()
+        raise Interruption(LOST)
 
     fake.answers = [hang]
     running = asyncio.create_task(acme.post("/envelopes?wait=0", envelope(send=True)))
@@ -255,6 +255,7 @@ async def test_the_sweep_takes_up_what_a_dead_process_left_and_leaves_what_runs(
     after = (await acme.get(f"/envelopes/{made['id']}")).json()
     assert (after["status"], len(fake.held)) == ("sent", 1)
     assert "dispatch_unknown" in await world.ledger_types(acme, made["id"])
+    ends.set()  # otherwise the application would wait for it when it ends
 
 
 async def test_several_sweeps_at_once_send_one_draft(world: World, acme: Tenant) -> None:

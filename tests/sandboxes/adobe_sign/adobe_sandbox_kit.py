@@ -198,6 +198,15 @@ def wait_until(claim: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A sandbox that is stopped, or has waited long enough, hangs up; that is no fault of the receiver."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Receiver:
     """A webhook listener; `answer` decides what each POST gets: (status, headers, body)."""
 
@@ -245,14 +254,13 @@ class Receiver:
                 return
 
         self._handler = Handler
-        self._server: ThreadingHTTPServer | None = None
+        self._server: QuietServer | None = None
 
     @property
     def url(self) -> str:
         """Where it listens; it starts to when first asked."""
         if self._server is None:
-            self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler)
-            self._server.daemon_threads = True
+            self._server = QuietServer(("127.0.0.1", 0), self._handler)
             self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
             self._thread.start()
         return f"http://127.0.0.1:{self._server.server_port}/hooks"
