@@ -168,6 +168,27 @@ async def test_batches_over_the_same_chains_in_opposite_orders_do_not_deadlock(s
     assert await store.hub.fetchval("SELECT min(seq) FROM ledger_heads WHERE seq > 1") == 15
 
 
+async def test_events_of_several_chains_in_turns_keep_their_order_in_each_and_get_their_own_places(
+    store, ledger
+):
+    envelopes = sorted(
+        (uuid4() for _ in range(3)), reverse=True
+    )  # not in the order in which heads are locked
+    await record(ledger, store.app, make_event(envelope_id=envelopes[1]))
+    events = [make_event(envelope_id=envelopes[place]) for place in (0, 1, 0, 2, 1, 0)]
+    entries = await record(ledger, store.app, *events)
+    assert [entry.seq for entry in entries] == [1, 2, 2, 1, 3, 3]
+    rows = await store.hub.fetch("SELECT event_id, chain_id, seq, hash FROM ledger_entries")
+    stored = {row["event_id"]: (row["chain_id"], row["seq"], row["hash"]) for row in rows}
+    for event, entry in zip(events, entries, strict=True):
+        assert stored[event.id] == (f"env:{event.envelope_id}", entry.seq, entry.hash)
+    for row in await store.hub.fetch(
+        "SELECT e.prev_hash, coalesce(b.hash, ledger_genesis_v1(e.tenant_id, e.chain_id)) AS before"
+        " FROM ledger_entries e LEFT JOIN ledger_entries b ON b.chain_id = e.chain_id AND b.seq = e.seq - 1"
+    ):
+        assert row["prev_hash"] == row["before"]
+
+
 async def test_recorded_time_never_runs_backwards_within_a_chain(store, ledger):
     entries = await record(ledger, store.app, *(make_event() for _ in range(50)))
     rows = await store.hub.fetch("SELECT recorded_at FROM ledger_entries ORDER BY seq")
