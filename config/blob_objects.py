@@ -1,12 +1,14 @@
 """The object store behind the blobs: bytes by key, each call within its time and behind one circuit breaker.
 
 Knows neither tenants nor keys of theirs: what it is given is encrypted already. A store that fails or is silent
-is StoreUnavailable, and soon not asked any more; what is not there is BlobNotFound.
+is StoreUnavailable, and soon not asked any more; what is not there is BlobNotFound. What was put is on the disk, in
+a folder too: the row that names it is, and would outlive it in a power cut.
 Thresholds of the design documents: 30 s, half of the calls, 30 s.
 """
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -22,6 +24,7 @@ T = TypeVar("T")
 BREAKER: Final = "blobs"
 _ABORT_S = 10.0
 _CHUNK = 4 * 65_536
+_MOST_FOLDERS = 20_000
 
 
 class Objects:
@@ -31,11 +34,16 @@ class Objects:
         self._store = store
         self._breakers = breakers
         self._timeout_s = timeout_s
+        # An object store answers when it has kept the object; a folder's files lie in the machine's memory at first.
+        is_folder = isinstance(store, obstore.store.LocalStore) and store.prefix is not None
+        self._folder = Path(store.prefix) if is_folder else None
+        self._flushed: set[Path] = set()  # folders that are known to be on the disk themselves
 
     async def put(self, key: str, sealed: bytes) -> None:
         """A small object in one request: most documents are, and a stream costs twice the time."""
         try:
             await self._call(lambda: obstore.put_async(self._store, key, sealed, use_multipart=False))
+            await self.flush(key)
         except BlobNotFound as error:  # of the bucket or folder
             raise StoreUnavailable("the blob store has no such place") from error
         except BaseException as error:
@@ -89,6 +97,23 @@ class Objects:
             return
         except Exception:  # whatever it is, it may be cleaned up by hand
             logger.warning("an unfinished object may remain: %s", key, exc_info=True)
+
+    async def flush(self, key: str) -> None:
+        """Returns when what was put under the key would survive a power cut. Raises StoreUnavailable."""
+        if self._folder is None:
+            return
+        path = self._folder / key
+        is_new = path.parent not in self._flushed
+        try:
+            await asyncio.to_thread(_flush, [path, *_folders(path, self._folder, is_new=is_new)])
+        except OSError as error:
+            await self.remove_unfinished(key)
+            raise StoreUnavailable(
+                f"the blob store cannot keep an object ({type(error).__name__})"
+            ) from error
+        if len(self._flushed) > _MOST_FOLDERS:
+            self._flushed.clear()
+        self._flushed.add(path.parent)
 
     def _admit(self) -> Permit | None:
         if self._breakers is None:
@@ -165,6 +190,7 @@ class Upload:
         if not done or self._sending.exception() is not None:
             await self._fail()
         _tell(self._permit, good=True)
+        await self._objects.flush(self._key)
 
     async def abort(self) -> None:
         """The stream failed or nobody waits any more. Cancelling the upload would leave its parts behind: it is
@@ -195,6 +221,23 @@ class Upload:
             if isinstance(part, _Aborted):
                 raise part
             yield part
+
+
+def _folders(path: Path, root: Path, *, is_new: bool) -> list[Path]:
+    """The one that names the file; and all up to the root where that one may be new itself."""
+    above = [path.parent]
+    while is_new and above[-1] != root:
+        above.append(above[-1].parent)
+    return above
+
+
+def _flush(paths: list[Path]) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class _Aborted(Exception):

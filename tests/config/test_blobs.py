@@ -1,6 +1,7 @@
 """Encrypted objects in a folder, in memory and on a server that speaks S3."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -215,6 +216,33 @@ async def test_blob_that_the_store_cannot_take_is_unavailable(blobs: BlobStore, 
     (folder / str(TENANT)).write_text("a file where the folder should be")
     with pytest.raises(StoreUnavailable):
         await blobs.put(TENANT, parts(os.urandom(30_000_000), 1_000_000))
+
+
+@pytest.mark.parametrize("size", [1_000, 6_000_000], ids=["at once", "in parts"])
+async def test_blob_in_a_folder_is_on_the_disk_with_every_new_folder_when_put_returns(
+    blobs: BlobStore, folder: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("os.fsync", lambda held: flushed.append(Path(os.readlink(f"/proc/self/fd/{held}"))))
+    await blobs.put(TENANT, parts(os.urandom(size)))
+    (path,) = stored_files(folder)
+    assert flushed == [path, path.parent, path.parent.parent, folder]
+    flushed.clear()
+    await blobs._objects.put(f"{TENANT}/{path.parent.name}/more", b"sealed")
+    assert flushed == [path.with_name("more"), path.parent], "the other folders are there already"
+
+
+@pytest.mark.parametrize("size", [1_000, 6_000_000], ids=["at once", "in parts"])
+async def test_blob_that_the_disk_does_not_keep_is_unavailable_and_gone(
+    blobs: BlobStore, folder: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(held: int) -> None:
+        raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(StoreUnavailable):
+        await blobs.put(TENANT, parts(os.urandom(size)))
+    assert stored_files(folder) == []
 
 
 async def test_blob_deleted_is_gone_and_deleting_again_is_no_error(blobs: BlobStore) -> None:
