@@ -258,11 +258,8 @@ async def test_a_replay_whose_endpoint_goes_off_or_away_stands_still_and_says_wh
     await hub.desk.delete(tenant, endpoint, ACTOR, SOURCE)
     await runner.run_due()
     replay, _ = await desk.read(tenant, started.id)
-    assert (replay.state, replay.reason, replay.requeued) == (
-        ReplayState.CANCELLED,
-        "its endpoint was deleted",
-        0,
-    )
+    assert (replay.state, replay.requeued) == (ReplayState.CANCELLED, 0)
+    assert replay.reason == "its endpoint was deleted"
     assert await sequences_in(hub, "cancelled") == [1, 2, 3]  # with their endpoint
 
 
