@@ -16,12 +16,11 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP)            ## the main job on a real PDF: make demo [PDF=file] [KEEP=folder]
 	$(BIN)/countersign demo $(if $(PDF),--pdf "$(PDF)") $(if $(KEEP),--keep "$(KEEP)")
 
-# Three workers on two cores: while one waits for PostgreSQL or a process, the others use its core.
 test: $(STAMP)            ## the short set, under ten minutes on two cores
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(STAMP)       ## the long lists of kills, orders and random walks
-	$(BIN)/python -m pytest -m "long or not long" -n 3
+	$(BIN)/python -m pytest -m "long or not long" -n 2
 
 check: $(STAMP)           ## what CI runs before the tests
 	$(BIN)/ruff check .
