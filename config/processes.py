@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from typing import IO, Self
 from config.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
+_PORTS = range(18_000, 32_000)
+_TRIES = 50
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -127,11 +130,19 @@ def end_leftover(pid_file: Path, folder: Path, *, ask: signal.Signals, within_s:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that was free a moment ago.
+
+    Below those that outgoing connections are given by themselves: one of them would take it before its server does.
+    """
+    for port in (*(secrets.choice(_PORTS) for _ in range(_TRIES)), 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise OSError("no TCP port of 127.0.0.1 is free")
 
 
 def wait_until(is_ready: Callable[[], bool], child: "subprocess.Popen[bytes]", *, within_s: float) -> bool:
