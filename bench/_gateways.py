@@ -27,6 +27,8 @@ _HEADERS = (("authorization", "Bearer canned"), ("content-type", "application/js
 
 
 class _NoBlobs:
+    """For calls whose documents are at hand: to fetch or keep one would be a mistake of the bench."""
+
     def read(self, key: str, offset: int = 0) -> Any:
         raise NotImplementedError
 

@@ -139,9 +139,8 @@ def _decode_our_types(kind: type, value: Any) -> Any:
         return Secret(value)
     if issubclass(kind, Path):
         return Path(value).expanduser()
-    raise NotImplementedError(
-        kind
-    )  # msgspec's word for a type that nobody decodes: a setting of ours has a new one
+    # msgspec's word for a type that nobody decodes: a setting of ours has a new one.
+    raise NotImplementedError(kind)
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ def _port(remote: RemoteKey, certificate: x509.Certificate, settings: Certificat
 
 
 class _Bare:
-    """As much of a SealingKey as a check of its validity looks at."""
+    """As much of a SealingKey as a check of its validity looks at; that never asks for a signature."""
 
     def __init__(self, stored: StoredCertificate) -> None:
         self.certificate = stored.certificate

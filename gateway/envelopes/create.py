@@ -59,8 +59,8 @@ async def create_envelope(
         created = await _create(services, caller, filled, claim, taken)
     except StoreUnavailable:
         raise  # the rows may have been written, and then the bytes are theirs
-    except Exception:
-        await drop_documents(services, caller.tenant_id, taken)  # whatever it was that stopped us
+    except Exception:  # whatever it was that stopped us: no row names these bytes, and it is raised again
+        await drop_documents(services, caller.tenant_id, taken)
         raise
     await note_examinations(services, caller.tenant_id, taken.examined)
     return created

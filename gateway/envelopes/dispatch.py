@@ -164,8 +164,9 @@ async def _call(services: Services, plan: Plan) -> Ended:
         )
     except CallerError as error:
         return error
-    except Exception:
-        # Whatever broke on our side (the blob store, a mistake of ours), a request may have left before.
+    except (
+        Exception
+    ):  # whatever broke on our side (the blob store, a mistake of ours), a request may have left before
         logger.exception("a dispatch broke off")
         return Unknown("the gateway failed during the call")
 

@@ -80,7 +80,7 @@ async def upload_document(
         await _write_row(services, caller, document)
     except StoreUnavailable:
         raise  # the row may have been written, and then the bytes are its own
-    except Exception:
+    except Exception:  # whatever it was that stopped us: no row names these bytes, and it is raised again
         await drop_document(services, caller.tenant_id, document.blob_key)
         raise
     return document

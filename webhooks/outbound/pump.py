@@ -232,7 +232,9 @@ class Pump:
         if stale:
             try:
                 routes = await with_store(lambda: self._read_routes(list(stale)))
-            except Exception:
+            except (
+                Exception
+            ):  # whatever it was, these deliveries are for another turn, and it is raised again
                 for claim in claims:
                     self._let_go(claim)
                 await release_claims(self._hub, claims)
